@@ -1,0 +1,206 @@
+"""The shared document of one room, and the only user of pycrdt.
+
+pycrdt indexes text in UTF-8 bytes, and so does everything on this side; ``utf16_to_bytes`` and its
+inverse are the one place where the protocol's UTF-16 positions are converted.
+Touch a Document on the event loop only: it has no lock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pycrdt import Assoc, Doc, Map, Text, UndoManager, merge_updates
+
+EMPTY_UPDATE = b"\x00\x00"
+# One undo item a run, however long the run takes.
+FOREVER_MS = 10**12
+
+
+class BadUpdate(Exception):
+    """The bytes are not an update that Yjs could have made."""
+
+
+@dataclass(frozen=True)
+class Delta:
+    """One change of a text, at a byte position of the text as it is when the change before it has been applied."""
+
+    position: int
+    deleted: int
+    inserted: str
+
+
+class Document:
+    """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer."""
+
+    def __init__(self, updates: Iterable[bytes], on_update: Callable[[bytes, Any], None]) -> None:
+        self._doc: Doc[Any] = Doc()
+        self._files = self._doc.get("files", type=Map)
+        for update in updates:
+            self._doc.apply_update(update)
+        self._on_update = on_update
+        self._origin: Any = None
+        self._subscription = self._doc.observe(self._observe)
+
+    def _observe(self, event: Any) -> None:
+        update = bytes(event.update)
+        if update != EMPTY_UPDATE:
+            self._on_update(update, self._origin)
+
+    @contextmanager
+    def transaction(self, origin: Any) -> Iterator[None]:
+        """Changes made inside reach everybody as one update with this origin."""
+        self._origin = origin
+        try:
+            with self._doc.transaction(origin=origin):
+                yield
+        finally:
+            self._origin = None
+
+    def apply(self, update: bytes, origin: Any) -> None:
+        """A client's update. Raises BadUpdate and leaves the document as it was."""
+        try:
+            with self.transaction(origin):
+                self._doc.apply_update(update)
+        except ValueError as fault:
+            raise BadUpdate(str(fault)) from None
+
+    def state_vector(self) -> bytes:
+        return bytes(self._doc.get_state())
+
+    def diff(self, state_vector: bytes | None = None) -> bytes:
+        """What a replica with this state vector lacks. Raises BadUpdate on a malformed one."""
+        try:
+            return bytes(self._doc.get_update(state_vector))
+        except ValueError as fault:
+            raise BadUpdate(str(fault)) from None
+
+    # Files. Clients may write anything into the map: what is not a file is not seen here.
+
+    def files(self) -> dict[str, str]:
+        """File id -> path."""
+        found = {}
+        for key in self._files.keys():
+            entry = self._files.get(key)
+            if isinstance(entry, Map) and isinstance(entry.get("path"), str) and isinstance(entry.get("text"), Text):
+                found[key] = entry["path"]
+        return found
+
+    def _text(self, file: str) -> Text:
+        entry = self._files.get(file)
+        text = entry.get("text") if isinstance(entry, Map) else None
+        if not isinstance(text, Text):
+            raise KeyError(file)
+        return text
+
+    def path(self, file: str) -> str:
+        """Raises KeyError where there is no such file."""
+        self._text(file)
+        path = self._files[file].get("path")
+        return path if isinstance(path, str) else file
+
+    def text(self, file: str) -> str:
+        """Raises KeyError where there is no such file."""
+        return str(self._text(file))
+
+    def add_file(self, path: str, text: str, origin: Any = None) -> str:
+        """Returns the new file's id."""
+        file = uuid.uuid4().hex[:12]
+        with self.transaction(origin):
+            self._files[file] = Map({"path": path, "text": Text(text)})
+        return file
+
+    def insert(self, file: str, position: int, text: str) -> None:
+        """At a byte position; inside of ``transaction``."""
+        self._text(file).insert(position, text)
+
+    def delete(self, file: str, position: int, length: int) -> None:
+        """Of bytes; inside of ``transaction``."""
+        del self._text(file)[position : position + length]
+
+    def watch(self, file: str, callback: Callable[[list[Delta], Any], None]) -> Callable[[], None]:
+        """Tells of every change of a file's text with its origin, in order. Returns what ends it."""
+        text = self._text(file)
+
+        def observed(event: Any) -> None:
+            callback(deltas(event.delta), self._origin)
+
+        subscription = text.observe(observed)
+        return lambda: text.unobserve(subscription)
+
+    def anchor(self, file: str, position: int) -> dict[str, Any] | None:
+        """A position that sticks to its text, as the JSON that Yjs calls a relative position.
+
+        None in an empty text: pycrdt panics there, having no item to stick to.
+        """
+        text = self._text(file)
+        if not len(text):
+            return None
+        return dict(text.sticky_index(position, Assoc.BEFORE if position else Assoc.AFTER).to_json())
+
+    def undo_of(self, file: str, origin: Any) -> UndoOfOrigin:
+        """Remembers from now on what transactions with this origin do to a file."""
+        return UndoOfOrigin(self, self._text(file), origin)
+
+
+class UndoOfOrigin:
+    """Takes back what one origin did and still stands; everybody else's text stays."""
+
+    def __init__(self, document: Document, text: Text, origin: Any) -> None:
+        self._document = document
+        self._manager = UndoManager(scopes=[text], capture_timeout_millis=FOREVER_MS)
+        self._manager.include_origin(origin)
+
+    def undo(self, origin: Any) -> bool:
+        """Whether there was anything to take back. ``origin`` is what observers are told."""
+        self._document._origin = origin
+        try:
+            return bool(self._manager.undo())
+        finally:
+            self._document._origin = None
+
+
+def deltas(events: list[dict[str, Any]]) -> list[Delta]:
+    """pycrdt's delta (retain, insert, delete; in bytes) with the positions worked out."""
+    out = []
+    position = 0
+    for part in events:
+        if "retain" in part:
+            position += part["retain"]
+        elif "delete" in part:
+            out.append(Delta(position, part["delete"], ""))
+        else:
+            inserted = part["insert"] if isinstance(part["insert"], str) else ""
+            out.append(Delta(position, 0, inserted))
+            position += len(inserted.encode())
+    return out
+
+
+def merged(updates: list[bytes]) -> bytes:
+    return updates[0] if len(updates) == 1 else bytes(merge_updates(*updates))
+
+
+def new_document(files: Iterable[tuple[str, str]]) -> bytes:
+    """The first update of a new session: these (path, text) files."""
+    updates: list[bytes] = []
+    document = Document((), lambda update, origin: updates.append(update))
+    for path, text in files:
+        document.add_file(path, text)
+    return merged(updates) if updates else EMPTY_UPDATE
+
+
+def utf16_to_bytes(text: str, position: int) -> int:
+    """A UTF-16 position as a byte position, cut to the text; inside of a surrogate pair it is the pair's start."""
+    if text.isascii():
+        return max(0, min(position, len(text)))
+    units = text.encode("utf-16-le")[: 2 * max(0, position)]
+    return len(units.decode("utf-16-le", "ignore").encode())
+
+
+def bytes_to_utf16(text: str, position: int) -> int:
+    if text.isascii():
+        return position
+    return len(text.encode()[:position].decode("utf-8", "ignore").encode("utf-16-le")) // 2

@@ -1,0 +1,327 @@
+"""Every message, error code and close code of the WebSocket: one closed list, and the check of what comes in.
+
+A leaf: imports nothing of the project. ``docs/protocol.md`` is generated from these tables
+(``manage.py protocol``), and a test fails when the file and the tables differ.
+
+Text frames are JSON objects with a ``type``; binary frames are y-protocols (see ``editor/wire.py``).
+Positions are UTF-16 code units in a file's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+
+type_names = {str: "string", int: "integer", bool: "boolean", dict: "object", list: "array"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message. ``limit``: longest string (UTF-16 units) or largest integer allowed."""
+
+    name: str
+    kind: type
+    doc: str = ""
+    required: bool = True
+    limit: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    type: str
+    doc: str
+    fields: tuple[Field, ...] = ()
+
+
+class ProtocolError(Exception):
+    """A message that is refused. ``code`` is one of ERRORS; the text says what was wrong and what the limit is."""
+
+    def __init__(self, code: str, message: str) -> None:
+        assert code in ERRORS, code
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+INSTRUCTION_LIMIT = 4000
+NAME_LIMIT = 40
+# JavaScript's largest safe integer: positions and clocks cross the wire as JSON numbers.
+SAFE_INTEGER = 2**53 - 1
+
+_RUN = Field("run", str, "the run's id", limit=64)
+_FILE = Field("file", str, "file id: a key of the document's `files` map", limit=64)
+_SELECTION = Field("selection", dict, "`{anchor, head}`, UTF-16 units; equal for a caret", required=False)
+_INSTRUCTION = Field("instruction", str, "what the participant asks for", limit=INSTRUCTION_LIMIT)
+
+TO_SERVER: dict[str, Message] = {
+    m.type: m
+    for m in (
+        Message(
+            "hello",
+            "Asks for text frames. Before it the server sends binary frames only, so that stock Yjs providers live.",
+            (
+                Field("version", int, f"protocol version, {VERSION}", limit=SAFE_INTEGER),
+                Field("name", str, "changes the participant's shown name", required=False, limit=400),
+            ),
+        ),
+        Message(
+            "instruction.typed",
+            "The instruction line as it stands after a keystroke; empty when it is cleared. "
+            "The model evaluates it at once; the others see it being typed.",
+            (
+                Field("text", str, "the whole line so far", limit=INSTRUCTION_LIMIT),
+                _FILE,
+                _SELECTION,
+            ),
+        ),
+        Message(
+            "run.start",
+            "Asks the model to carry out an instruction.",
+            (
+                _INSTRUCTION,
+                _FILE,
+                _SELECTION,
+                Field("mode", str, "`edit` rewrites a region", required=False, choices=("edit", "ask")),
+                Field("variants", int, "how many answers to make; 1 so far", required=False, limit=8),
+            ),
+        ),
+        Message(
+            "run.steer",
+            "Gives a run that is not finished a new instruction. That run finishes as `steered`, what it wrote "
+            "stands, and a new run that `continues` it goes on in its region.",
+            (_RUN, _INSTRUCTION),
+        ),
+        Message(
+            "run.stop",
+            "Stops one run, or every run of the session. Nothing lands in the document after `run.finished`.",
+            (Field("run", str, "without it: all runs", required=False, limit=64),),
+        ),
+        Message("run.undo", "Takes back what the run wrote and still stands; other people's text stays.", (_RUN,)),
+        Message(
+            "run.keep",
+            "Marks the run's edit as kept: its card is settled.",
+            (_RUN, Field("variant", int, "which variant to take", required=False, limit=8)),
+        ),
+    )
+}
+
+_REGION = Field(
+    "region",
+    dict,
+    "`{from, to, first_line, last_line}`: UTF-16 units, and lines counted from 1",
+)
+_BY = Field("by", dict, "`{participant, name, color}`: who asked")
+_FIGURES = (
+    Field("tokens", int, "tokens generated"),
+    Field("ttft_ms", float, "time to first token in ms, from the request to the first token; null before it"),
+    Field("tokens_per_s", float, "generation rate after the first token; null while unknown"),
+)
+
+TO_CLIENT: dict[str, Message] = {
+    m.type: m
+    for m in (
+        Message(
+            "welcome",
+            "The answer to `hello`.",
+            (
+                Field("version", int),
+                Field("role", str, "`host`, `editor` or `viewer`"),
+                Field("participant", str, "this participant's id"),
+                Field("name", str),
+                Field("color", str, "`#rrggbb` from the palette"),
+                Field("session", dict, "`{id, title, expires_at}`"),
+                Field("model", dict, "as in `model`"),
+                Field("limits", dict, "name -> number, as in the settings table"),
+                Field("participants", list, "as in `participants`"),
+                Field("runs", list, "the timeline, oldest first: objects as in `run.card`"),
+            ),
+        ),
+        Message(
+            "participants",
+            "Who is here, whenever that changes.",
+            (Field("participants", list, "`{participant, name, color, role, clients: [Yjs client ids]}`"),),
+        ),
+        Message(
+            "instruction.typed",
+            "Another participant's instruction line as it stands; empty text: cleared.",
+            (
+                Field("participant", str),
+                Field("name", str),
+                Field("color", str),
+                Field("text", str),
+                Field("file", str),
+            ),
+        ),
+        Message("model", "The model's state, whenever it changes.", (Field("model", dict, "`{name, state, detail}`; state: `loading`, `ready`, `failed`"),)),
+        Message(
+            "saved",
+            "Every update of this connection's Yjs client id below `clock` is durable.",
+            (
+                Field("clock", int),
+                Field("updates", int, "how many sync-step-2 and update frames of this connection are durable; deletions have no clock"),
+            ),
+        ),
+        Message(
+            "storage",
+            "Whether edits reach the disk. While `failing`, they are kept in memory and tried again.",
+            (Field("state", str, "`ok` or `failing`"), Field("message", str)),
+        ),
+        Message("run.queued", "The run waits for its turn.", (_RUN, Field("position", int, "1 is next"), _BY, _INSTRUCTION, _FILE)),
+        Message(
+            "run.started",
+            "The run has chosen its region and begins.",
+            (
+                _RUN,
+                _BY,
+                _FILE,
+                _REGION,
+                _INSTRUCTION,
+                Field("mode", str),
+                Field("model", str),
+                Field("continues", str, "the run that this one was steered from, or null"),
+                Field("notes", list, "what a person should know, e.g. what of the file the model did not see"),
+            ),
+        ),
+        Message("run.progress", "At most one each 100 ms while the run streams.", (_RUN, *_FIGURES)),
+        Message("run.text", "Text that is not an edit: answers, variants and drafts.", (_RUN, Field("text", str, "to append"))),
+        Message(
+            "run.finished",
+            "The run has ended; nothing of it lands afterwards.",
+            (
+                _RUN,
+                Field("outcome", str, "`done`, `stopped`, `steered`, `declined` or `failed`"),
+                *_FIGURES,
+                Field("reason", str, "for people, when the outcome needs one", required=False),
+            ),
+        ),
+        Message(
+            "run.card",
+            "All that the timeline shows of a finished run; again when that changes (undone, kept).",
+            (
+                _RUN,
+                _BY,
+                _FILE,
+                Field("path", str),
+                _INSTRUCTION,
+                Field("mode", str),
+                Field("model", str),
+                Field("continues", str),
+                Field("outcome", str),
+                *_FIGURES,
+                Field("reason", str),
+                Field("started_at", str, "ISO 8601"),
+                Field("undone", bool),
+                Field("kept", bool),
+                Field("diff", list, "lines `{op, old, new, tokens}`: op is ' ', '+', '-' or '@' (a gap); old and new are line numbers or null; tokens are [Pygments CSS class, text] pairs"),
+            ),
+        ),
+        Message("error", "Something sent was refused; the document is untouched.", (Field("code", str), Field("message", str), Field("run", str, "the run concerned", required=False))),
+    )
+}
+
+ERRORS: dict[str, str] = {
+    "bad_message": "Not a JSON object with a known `type`, or a field is missing, of the wrong kind or too long.",
+    "bad_frame": "A binary frame that is not a valid y-protocols message or not a valid update.",
+    "too_large": "A frame, file or document above its limit.",
+    "too_fast": "More frames in a second than allowed.",
+    "forbidden": "The participant's role does not allow this.",
+    "not_found": "No such file or run.",
+    "busy": "The limit of runs waiting in the session is reached.",
+    "overlap": "Another run is rewriting these lines.",
+    "unsupported": "Known, but this server or model cannot do it.",
+    "model_unavailable": "The model is loading, or could not be loaded.",
+    "unsupported_version": "The protocol version is not one that this server speaks.",
+    "internal": "A fault of the server; the server's log has more.",
+}
+
+
+@dataclass(frozen=True)
+class Close:
+    code: int
+    doc: str
+    permanent: bool
+
+
+# 4400-4499: final, a client must not reconnect by itself. 4500-4599: try again later.
+BAD_FRAME = Close(4400, "Repeated malformed frames.", True)
+UNAUTHORISED = Close(4401, "No valid token or cookie: join the session first.", True)
+FORBIDDEN = Close(4403, "Refused: another origin, or removed from the session.", True)
+NOT_FOUND = Close(4404, "No such session, or it has ended.", True)
+LINK_ROTATED = Close(4410, "The link used to join was replaced; ask for the new one.", True)
+TOO_LARGE = Close(4413, "A frame larger than the limit.", True)
+ROOM_FULL = Close(4429, "The session has as many participants as the limit allows.", True)
+BEHIND = Close(4508, "This client reads too slowly; reconnect to catch up.", False)
+UNAVAILABLE = Close(4503, "The session cannot be loaded just now; its text is safe.", False)
+SHUTDOWN = Close(4500, "The server is stopping.", False)
+CLOSES: tuple[Close, ...] = (
+    BAD_FRAME,
+    UNAUTHORISED,
+    FORBIDDEN,
+    NOT_FOUND,
+    LINK_ROTATED,
+    TOO_LARGE,
+    ROOM_FULL,
+    SHUTDOWN,
+    UNAVAILABLE,
+    BEHIND,
+)
+
+
+def utf16_length(text: str) -> int:
+    """Length in UTF-16 code units, the unit of every position in the protocol."""
+    return len(text) + sum(1 for c in text if c > "\uffff")
+
+
+def check(message: Any) -> dict[str, Any]:
+    """A decoded JSON text frame, checked against TO_SERVER; unknown fields are left out.
+
+    Raises ProtocolError ``bad_message`` with a sentence that names the field and its limit.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError("bad_message", "A text frame must be a JSON object with a string `type`.")
+    kind = message["type"]
+    spec = TO_SERVER.get(kind)
+    if spec is None:
+        raise ProtocolError("bad_message", f"Unknown message type {kind[:40]!r}. Known: {', '.join(TO_SERVER)}.")
+    out: dict[str, Any] = {"type": kind}
+    for field in spec.fields:
+        value = message.get(field.name)
+        if value is None:
+            if field.required:
+                raise ProtocolError("bad_message", f"{kind}: the field `{field.name}` is missing.")
+            continue
+        out[field.name] = _check_field(kind, field, value)
+    return out
+
+
+def _check_field(kind: str, field: Field, value: Any) -> Any:
+    where = f"{kind}: the field `{field.name}`"
+    if not isinstance(value, field.kind) or (field.kind is int and isinstance(value, bool)):
+        raise ProtocolError("bad_message", f"{where} must be of kind {type_names[field.kind]}.")
+    if field.choices and value not in field.choices:
+        raise ProtocolError("bad_message", f"{where} must be one of {', '.join(field.choices)}.")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ProtocolError("bad_message", f"{where} holds half of a surrogate pair.") from None
+        if field.limit is not None and utf16_length(value) > field.limit:
+            raise ProtocolError("bad_message", f"{where} is longer than the limit of {field.limit} characters.")
+    if isinstance(value, int) and field.limit is not None and not 0 <= value <= field.limit:
+        raise ProtocolError("bad_message", f"{where} must lie between 0 and {field.limit}.")
+    if field.name == "selection":
+        return _check_selection(where, value)
+    return value
+
+
+def _check_selection(where: str, value: dict[str, Any]) -> dict[str, int]:
+    out = {}
+    for end in ("anchor", "head"):
+        position = value.get(end)
+        if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= SAFE_INTEGER:
+            raise ProtocolError("bad_message", f"{where} needs `{end}`: an integer from 0 on.")
+        out[end] = position
+    return out

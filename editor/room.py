@@ -1,0 +1,401 @@
+"""A session that is live in memory, and the only thing that changes its document.
+
+What members send is decoded, checked and applied; what they receive is encoded anew from the document's
+own observer, all of one tick in one frame. Everything here runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from editor import presence, protocol, storage, wire
+from editor.document import BadUpdate, Document, merged
+from editor.permissions import may
+from editor.protocol import Close, ProtocolError
+
+# The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
+TICK_S = 0.004
+# With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
+OWN_FRAMES = 8
+CARET_S = 0.05
+
+
+@dataclass
+class Limits:
+    """The room's share of the settings table; see ``project/config.py``."""
+
+    document_bytes: int
+    frame_bytes: int
+    frames_per_second: int
+    participants: int
+    name_length: int
+    awareness_bytes: int
+    outbox_bytes: int
+    runs: int
+    parallel_runs: int
+
+
+@dataclass(eq=False)
+class Person:
+    """A participant as the room knows them: shared by all of their connections."""
+
+    id: str
+    name: str
+    color: str
+    role: str
+
+    def public(self) -> dict[str, str]:
+        return {"participant": self.id, "name": self.name, "color": self.color}
+
+
+@dataclass(eq=False)
+class Member:
+    """One connection. The transport empties ``outbox`` (bytes are binary frames, str text frames) when ``wake`` is
+    called, and closes with ``closing`` once that is set and the outbox is empty."""
+
+    person: Person
+    wake: Callable[[], None]
+    outbox: deque[bytes | str] = field(default_factory=deque)
+    queued: int = 0
+    closing: Close | None = None
+    hello: bool = False
+    client: int | None = None
+    updates: int = 0
+
+    def close(self, close: Close) -> None:
+        if self.closing is None:
+            self.closing = close
+            self.wake()
+
+
+@dataclass
+class Peer:
+    """One awareness state. ``member`` is None for the model's."""
+
+    clock: int
+    state: str
+    member: Member | None
+
+
+class Room:
+    """Owner of the document, its members and their awareness. ``model_info`` is what ``welcome`` says of the model."""
+
+    def __init__(self, session: str, title: str, expires_at: str, updates: list[bytes], limits: Limits) -> None:
+        self.session = session
+        self.title = title
+        self.expires_at = expires_at
+        self.limits = limits
+        self.document = Document(updates, self._changed)
+        self.members: set[Member] = set()
+        self.failing = ""
+        self._loop = asyncio.get_running_loop()
+        self._size = sum(map(len, updates))
+        self._peers: dict[int, Peer] = {}
+        self._changes: list[tuple[Any, bytes]] = []
+        self._moved: dict[int, Peer] = {}
+        self._unacknowledged: set[Member] = set()
+        self._flushing = False
+        self._flushed = 0.0
+        self._writing = 0
+        self._durable = self.document.state_vector()
+
+    # Members.
+
+    def join(self, member: Member) -> None:
+        """Raises nothing: a room that is full closes the member with the documented code."""
+        if len({m.person.id for m in self.members} | {member.person.id}) > self.limits.participants:
+            return member.close(protocol.ROOM_FULL)
+        self.members.add(member)
+        self.send(member, wire.sync_step1(self.document.state_vector()))
+        if self._peers:
+            entries = [wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in self._peers.items()]
+            self.send(member, wire.awareness(entries))
+
+    def leave(self, member: Member) -> None:
+        """The member's carets go at once."""
+        self.members.discard(member)
+        self._unacknowledged.discard(member)
+        for client in [client for client, peer in self._peers.items() if peer.member is member]:
+            self._forget_peer(client)
+        if member.hello:
+            self.announce_participants()
+
+    def hello(self, member: Member, welcome: dict[str, Any]) -> None:
+        member.hello = True
+        self.tell(member, "welcome", **welcome)
+        if self.failing:
+            self.tell(member, "storage", state="failing", message=self.failing)
+        self.announce_participants()
+        self._acknowledge(member)
+
+    def send(self, member: Member, frame: bytes | str) -> None:
+        """Queues a frame. One who cannot keep up is closed, to come back and be brought up to date by state vector."""
+        if member.closing or member not in self.members:
+            return
+        member.outbox.append(frame)
+        member.queued += len(frame)
+        if member.queued > self.limits.outbox_bytes:
+            member.outbox.clear()
+            member.close(protocol.BEHIND)
+        member.wake()
+
+    def tell(self, member: Member, kind: str, **fields: Any) -> None:
+        assert kind in protocol.TO_CLIENT, kind
+        if member.hello:
+            self.send(member, json.dumps({"type": kind, **fields}))
+
+    def announce(self, kind: str, but: Member | None = None, **fields: Any) -> None:
+        """To everybody who has said hello."""
+        assert kind in protocol.TO_CLIENT, kind
+        text = json.dumps({"type": kind, **fields})
+        for member in self.members:
+            if member.hello and member is not but:
+                self.send(member, text)
+
+    def participants(self) -> list[dict[str, Any]]:
+        people: dict[str, dict[str, Any]] = {}
+        for member in sorted(self.members, key=lambda m: m.person.id):
+            person = member.person
+            entry = people.setdefault(person.id, {**person.public(), "role": person.role, "clients": []})
+            if member.client is not None:
+                entry["clients"].append(member.client)
+        return list(people.values())
+
+    def announce_participants(self) -> None:
+        self.announce("participants", participants=self.participants())
+
+    def rename(self, person: Person, name: str) -> None:
+        person.name = name
+        for client, peer in list(self._peers.items()):
+            if peer.member and peer.member.person is person:
+                state = presence.awareness_state(peer.state, person.name, person.color)
+                if state:
+                    self._set_peer(client, Peer(peer.clock + 1, state, peer.member))
+
+    # Binary frames.
+
+    def receive(self, member: Member, data: bytes) -> None:
+        """A binary frame. Raises ProtocolError; the document is then as it was."""
+        try:
+            frame = wire.decode(data)
+        except wire.WireError as fault:
+            raise ProtocolError("bad_frame", f"This is not a y-protocols frame: {fault}.") from None
+        if isinstance(frame, wire.Update):
+            self._update(member, frame)
+        elif isinstance(frame, wire.SyncStep1):
+            try:
+                self.send(member, wire.sync_step2(self.document.diff(frame.state_vector)))
+            except BadUpdate:
+                raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
+        elif isinstance(frame, wire.Awareness):
+            self._awareness(member, frame)
+        elif isinstance(frame, wire.QueryAwareness):
+            entries = [wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in self._peers.items()]
+            self.send(member, wire.awareness(entries))
+
+    def _update(self, member: Member, frame: wire.Update) -> None:
+        data = frame.data
+        if not may(member.person.role, "write"):
+            # Every client answers step 1, a viewer's answer holds known deletions at most: nothing to refuse.
+            if frame.step2 and wire.Reader(data).integer() == 0:
+                return
+            raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
+        if self._size + len(data) > self.limits.document_bytes:
+            self._size = len(self.document.diff())
+            if self._size + len(data) > self.limits.document_bytes:
+                raise ProtocolError(
+                    "too_large",
+                    f"The session's text and history would exceed {self.limits.document_bytes} bytes "
+                    "(ENSEMBLE_MAX_DOCUMENT_BYTES). Start another session for more.",
+                )
+        if member.client is None and (author := wire.only_author(data)) is not None:
+            self._bind(member, author)
+        try:
+            self.document.apply(data, member)
+        except BadUpdate as fault:
+            raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+        member.updates += 1
+        self._unacknowledged.add(member)
+        self._flush_soon()
+
+    # Changes out, and into the log.
+
+    def _changed(self, update: bytes, origin: Any) -> None:
+        self._size += len(update)
+        self._changes.append((origin, update))
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flushing:
+            return
+        self._flushing = True
+        wait = self._flushed + TICK_S - self._loop.time()
+        if wait > 0:
+            self._loop.call_later(wait, self.flush)
+        else:
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Sends what the tick brought, and hands it to the log."""
+        self._flushing = False
+        self._flushed = self._loop.time()
+        changes, self._changes = self._changes, []
+        if changes:
+            self._write(self._fan_out(changes))
+        elif self._unacknowledged and not self._writing:
+            self._acknowledge_all(self._unacknowledged)
+        if self._moved:
+            self._send_peers()
+
+    def _fan_out(self, changes: list[tuple[Any, bytes]]) -> bytes:
+        everything = merged([update for _, update in changes])
+        frame = wire.update(everything)
+        authors = {origin for origin, _ in changes}
+        for member in self.members:
+            if member not in authors or len(authors) > OWN_FRAMES:
+                self.send(member, frame)
+            elif len(authors) > 1:
+                self.send(member, wire.update(merged([update for origin, update in changes if origin is not member])))
+        return everything
+
+    def _write(self, update: bytes) -> None:
+        acknowledged = {member: member.updates for member in self._unacknowledged}
+        self._unacknowledged = set()
+        state_vector = self.document.state_vector()
+        self._writing += 1
+
+        def done(fault: BaseException | None) -> None:
+            try:
+                self._loop.call_soon_threadsafe(self._written, acknowledged, state_vector, fault)
+            except RuntimeError:
+                pass  # the loop has ended, the text is on the disk
+
+        storage.writer.append(self.session, update, done)
+
+    def _written(self, acknowledged: dict[Member, int], state_vector: bytes, fault: BaseException | None) -> None:
+        self._writing -= 1
+        if fault:
+            # The session was deleted under us: nothing may look saved any more.
+            for member in list(self.members):
+                member.close(protocol.NOT_FOUND)
+            return
+        self._durable = state_vector
+        clocks = wire.state_clocks(state_vector)
+        for member, updates in acknowledged.items():
+            self.tell(member, "saved", clock=clocks.get(member.client or -1, 0), updates=updates)
+        if self._unacknowledged and not self._writing and not self._changes:
+            self._acknowledge_all(self._unacknowledged)
+
+    def _acknowledge_all(self, members: set[Member]) -> None:
+        """Their updates brought nothing new, and everything known is durable."""
+        self._unacknowledged = set()
+        for member in members:
+            self._acknowledge(member)
+
+    def _acknowledge(self, member: Member) -> None:
+        if not self._writing and not self._changes:
+            clocks = wire.state_clocks(self._durable)
+            self.tell(member, "saved", clock=clocks.get(member.client or -1, 0), updates=member.updates)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything is in the database."""
+        return not self._writing and not self._changes
+
+    def set_failing(self, message: str) -> None:
+        self.failing = message
+        self.announce("storage", state="failing" if message else "ok", message=message)
+
+    # Awareness.
+
+    def _bind(self, member: Member, client: int) -> None:
+        """One client id a connection. One that came back takes its id over from the connection it lost."""
+        for other in self.members:
+            if other is not member and other.client == client:
+                if other.person is not member.person:
+                    raise ProtocolError("forbidden", "This Yjs client id belongs to another participant.")
+                other.client = None
+        member.client = client
+        if client in self._peers:
+            self._peers[client].member = member
+        if member.hello:
+            self._acknowledge(member)
+            self.announce_participants()
+
+    def _awareness(self, member: Member, frame: wire.Awareness) -> None:
+        for entry in frame.entries:
+            if member.client is None and entry.client not in self._peers:
+                self._bind(member, entry.client)
+            # Stock clients repeat what they heard of others: only their own state counts.
+            if entry.client != member.client:
+                continue
+            if len(entry.state) > self.limits.awareness_bytes:
+                raise ProtocolError(
+                    "too_large", f"An awareness state may have {self.limits.awareness_bytes} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
+                )
+            known = self._peers.get(entry.client)
+            if known and entry.clock < known.clock:
+                continue
+            state = presence.awareness_state(entry.state, member.person.name, member.person.color)
+            if state:
+                self._set_peer(entry.client, Peer(entry.clock, state, member))
+            elif known:
+                self._forget_peer(entry.client)
+
+    def _set_peer(self, client: int, peer: Peer) -> None:
+        self._peers[client] = peer
+        self._moved[client] = peer
+        self._flush_soon()
+
+    def _forget_peer(self, client: int) -> None:
+        peer = self._peers.pop(client, None)
+        if peer:
+            self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
+            self._flush_soon()
+
+    def _send_peers(self) -> None:
+        moved, self._moved = self._moved, {}
+        frame = wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in moved.items()])
+        authors = {peer.member for peer in moved.values()}
+        for member in self.members:
+            if authors != {member}:
+                self.send(member, frame)
+
+
+class ModelPresence:
+    """The model's own caret and name in a room, while one run writes. Looks like any other peer."""
+
+    def __init__(self, room: Room, name: str, file: str) -> None:
+        self._room = room
+        self._client = secrets.randbits(31)
+        self._user = {
+            "name": name,
+            "color": presence.MODEL_COLOR,
+            "colorLight": presence.light(presence.MODEL_COLOR),
+            "model": True,
+        }
+        self._file = file
+        self._clock = 0
+        self._moved = 0.0
+
+    def move(self, position: int, force: bool = False) -> None:
+        """To a byte position of the file; at most every 50 ms unless forced."""
+        now = self._room._loop.time()
+        if not force and now - self._moved < CARET_S:
+            return
+        self._moved = now
+        anchor = self._room.document.anchor(self._file, position)
+        state: dict[str, Any] = {"user": self._user, "file": self._file}
+        if anchor:
+            state["cursor"] = {"anchor": anchor, "head": anchor}
+        self._clock += 1
+        self._room._set_peer(self._client, Peer(self._clock, json.dumps(state), None))
+
+    def leave(self) -> None:
+        self._room._forget_peer(self._client)

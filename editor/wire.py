@@ -1,0 +1,168 @@
+"""The y-protocols binary frames, as the stock npm ``y-websocket`` client speaks them (lib0 encoding).
+
+Decisions are made on decoded values, never on raw bytes: lib0 accepts overlong integers (``80 00`` is 0).
+Everything here is linear in the frame's length and bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SYNC, AWARENESS, AUTH, QUERY_AWARENESS = range(4)
+STEP1, STEP2, UPDATE = range(3)
+# The longest integer a well-behaved client sends is 53 bits: eight groups of seven.
+MAX_INTEGER_BYTES = 9
+
+
+class WireError(Exception):
+    """The frame is not a y-protocols message."""
+
+
+class Reader:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def integer(self) -> int:
+        value = shift = 0
+        data, start = self.data, self.position
+        for offset in range(MAX_INTEGER_BYTES):
+            if start + offset >= len(data):
+                raise WireError("an integer is cut off")
+            byte = data[start + offset]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                self.position = start + offset + 1
+                return value
+            shift += 7
+        raise WireError("an integer is too long")
+
+    def chunk(self) -> bytes:
+        """A length and that many bytes."""
+        length = self.integer()
+        end = self.position + length
+        if end > len(self.data):
+            raise WireError("a part is cut off")
+        part = self.data[self.position : end]
+        self.position = end
+        return part
+
+    def done(self) -> bool:
+        return self.position >= len(self.data)
+
+
+def integer(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def chunk(data: bytes) -> bytes:
+    return integer(len(data)) + data
+
+
+@dataclass(frozen=True)
+class SyncStep1:
+    state_vector: bytes
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update, or a SyncStep2, which carries one as well; ``step2`` says which."""
+
+    data: bytes
+    step2: bool
+
+
+@dataclass(frozen=True)
+class AwarenessEntry:
+    client: int
+    clock: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Awareness:
+    entries: tuple[AwarenessEntry, ...]
+
+
+@dataclass(frozen=True)
+class QueryAwareness:
+    pass
+
+
+Frame = SyncStep1 | Update | Awareness | QueryAwareness
+
+
+def decode(data: bytes) -> Frame | None:
+    """One frame. None for kinds that a server may ignore. Raises WireError."""
+    reader = Reader(data)
+    kind = reader.integer()
+    if kind == SYNC:
+        step = reader.integer()
+        body = reader.chunk()
+        if step == STEP1:
+            return SyncStep1(body)
+        if step in (STEP2, UPDATE):
+            return Update(body, step == STEP2)
+        raise WireError(f"unknown sync step {step}")
+    if kind == AWARENESS:
+        return Awareness(_awareness_entries(reader.chunk()))
+    if kind == QUERY_AWARENESS:
+        return QueryAwareness()
+    if kind == AUTH:
+        return None
+    raise WireError(f"unknown message kind {kind}")
+
+
+def _awareness_entries(data: bytes) -> tuple[AwarenessEntry, ...]:
+    reader = Reader(data)
+    count = reader.integer()
+    entries = []
+    for _ in range(count):
+        client, clock = reader.integer(), reader.integer()
+        try:
+            entries.append(AwarenessEntry(client, clock, reader.chunk().decode()))
+        except UnicodeDecodeError:
+            raise WireError("an awareness state is not UTF-8") from None
+    return tuple(entries)
+
+
+def sync_step1(state_vector: bytes) -> bytes:
+    return bytes((SYNC, STEP1)) + chunk(state_vector)
+
+
+def sync_step2(update: bytes) -> bytes:
+    return bytes((SYNC, STEP2)) + chunk(update)
+
+
+def update(data: bytes) -> bytes:
+    return bytes((SYNC, UPDATE)) + chunk(data)
+
+
+def awareness(entries: list[AwarenessEntry]) -> bytes:
+    body = bytearray(integer(len(entries)))
+    for entry in entries:
+        body += integer(entry.client) + integer(entry.clock) + chunk(entry.state.encode())
+    return bytes((AWARENESS,)) + chunk(bytes(body))
+
+
+def state_clocks(state_vector: bytes) -> dict[int, int]:
+    """A state vector as client id -> clock. Raises WireError."""
+    reader = Reader(state_vector)
+    return {reader.integer(): reader.integer() for _ in range(reader.integer())}
+
+
+def only_author(update_data: bytes) -> int | None:
+    """The client whose structs an update holds, where it holds one client's alone."""
+    try:
+        reader = Reader(update_data)
+        if reader.integer() != 1:
+            return None
+        reader.integer()
+        return reader.integer()
+    except WireError:
+        return None

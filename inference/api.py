@@ -1,0 +1,124 @@
+"""What the editor and any engine say to each other. A leaf: imports nothing of the project.
+
+The editor speaks of files, regions and instructions; tokens never cross this line. Regions are
+whole lines without the last line's newline; replies come as hunks and text that belongs to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Outcome = Literal["done", "stopped", "declined", "failed"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One region of one file, and what is asked of it.
+
+    ``cache`` is the domain that evaluated prefixes may be shared in (a session): caches never cross it.
+    ``who`` names the person whose instruction this is; their keystrokes extend one sequence.
+    ``before`` ends and ``after`` begins where the region does; both may be cut by the prompt's policy.
+    """
+
+    cache: str
+    who: str
+    path: str
+    before: str
+    region: str
+    after: str
+    instruction: str
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Started:
+    """The model has a sequence; ``cached`` of ``prompt`` tokens were evaluated before the request came."""
+
+    prompt: int
+    cached: int
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """The text that follows replaces lines ``first`` to ``last`` of the region (counted from 1, both included).
+
+    ``last == first - 1`` inserts before line ``first``. Hunks come in ascending order and do not overlap.
+    """
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """New text of the current hunk. Its lines end in ``\\n``, except that the last one of a reply may not."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    tokens: int
+    ttft_ms: float
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of a run. ``revert``: nothing of it may stay in the file. Times in ms from the request; rates in tokens per second after the first token."""
+
+    outcome: Outcome
+    tokens: int
+    ttft_ms: float | None
+    tokens_per_s: float | None
+    reason: str = ""
+    revert: bool = False
+
+
+Event = Started | Hunk | Text | Progress | Finished
+Listener = Callable[[Sequence[Event]], None]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """``state``: loading, ready or failed (``detail`` says why). ``region_lines``: the most lines of a region."""
+
+    name: str
+    state: Literal["loading", "ready", "failed"] = "loading"
+    detail: str = ""
+    format: str = ""
+    context: int = 0
+    region_lines: int = 0
+    parameters: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+class EngineError(Exception):
+    """The engine as a whole cannot work; the text is for people. A request that fails ends in Finished instead."""
+
+
+class Engine(Protocol):
+    """What turns tasks into edits. Called on the event loop only; listeners are called there too."""
+
+    info: ModelInfo
+
+    def watch(self, callback: Callable[[ModelInfo], None]) -> None:
+        """Calls back at every change of ``info``."""
+
+    def warm(self, task: Task) -> None:
+        """Evaluates what is known of a task ahead of its start. The newest call of each ``who`` counts."""
+
+    def start(self, run: str, task: Task, listener: Listener) -> None:
+        """Begins a run. Events arrive in batches, in order, and end with exactly one Finished."""
+
+    def stop(self, run: str) -> None:
+        """Stops computing. The listener gets Finished("stopped"); unknown or ended runs are ignored."""
+
+    def forget(self, cache: str) -> None:
+        """Drops everything evaluated for a cache domain."""
+
+    def close(self) -> None:
+        """Ends the engine and waits for its thread."""

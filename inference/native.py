@@ -1,0 +1,164 @@
+"""A thin, typed face of the llama.cpp calls that the engine needs; ctypes stays in here.
+
+Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the engine thread owns it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from llama_cpp import llama_cpp as c
+
+OK, NO_ROOM, ABORTED = 0, 1, 2
+
+_quiet = c.llama_log_callback(lambda level, text, data: None)
+
+
+class ModelError(Exception):
+    """The file cannot be used as a model; the text says which and why, for people."""
+
+
+class AbortFlag:
+    """Asks a running ``llama_decode`` to end. Settable from any thread.
+
+    A Python callback would retake the GIL at every node of the graph; ``strlen`` over this buffer does not:
+    it answers 0 for an empty string (go on) and 1 for one character (abort).
+    """
+
+    def __init__(self) -> None:
+        self._buffer = ctypes.create_string_buffer(2)
+        strlen = ctypes.CDLL(None).strlen
+        self.callback = ctypes.cast(strlen, c.ggml_abort_callback)
+        self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
+
+    def set(self) -> None:
+        self._buffer[0] = b"\x01"
+
+    def clear(self) -> None:
+        self._buffer[0] = b"\x00"
+
+
+class Context:
+    """A model with one context of ``context`` tokens a sequence. Raises ModelError where the file is no model."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        context: int,
+        sequences: int,
+        batch: int,
+        threads: int,
+        extra_buffers: bool,
+        abort: AbortFlag | None = None,
+    ) -> None:
+        if not path.is_file():
+            raise ModelError(f"The model file {path} does not exist.")
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelError(f"{path} is not a GGUF model file.")
+        c.llama_log_set(_quiet, ctypes.c_void_p(0))
+        c.llama_backend_init()
+        model_params = c.llama_model_default_params()
+        model_params.use_extra_bufts = extra_buffers
+        self._model = c.llama_model_load_from_file(str(path).encode(), model_params)
+        if not self._model:
+            raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
+        self._vocab = c.llama_model_get_vocab(self._model)
+        self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
+        trained = c.llama_model_n_ctx_train(self._model)
+        self.size = min(context, trained) if trained > 0 else context
+        self.parameters = c.llama_model_n_params(self._model)
+        params = c.llama_context_default_params()
+        params.n_ctx = self.size
+        params.n_batch = params.n_ubatch = batch
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        # On a CPU it halves the speed of decoding, whatever "auto" thinks: docs/decisions.
+        params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        self._context = c.llama_init_from_model(self._model, params)
+        if not self._context:
+            c.llama_model_free(self._model)
+            raise ModelError(f"There is not enough memory for a context of {self.size} tokens (ENSEMBLE_MAX_CONTEXT_TOKENS).")
+        self._abort = abort
+        if abort:
+            c.llama_set_abort_callback(self._context, abort.callback, abort.data)
+        self._memory = c.llama_get_memory(self._context)
+        self._batch = c.llama_batch_init(batch, 0, 1)
+        self._pieces: dict[int, bytes] = {}
+
+    def close(self) -> None:
+        c.llama_batch_free(self._batch)
+        c.llama_free(self._context)
+        c.llama_model_free(self._model)
+
+    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        """Without special tokens at the ends; ``special``: control tokens written in the text are parsed."""
+        data = text.encode()
+        room = len(data) + 8
+        buffer = (c.llama_token * room)()
+        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
+        if count < 0:
+            buffer = (c.llama_token * -count)()
+            count = c.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, special)
+        return tuple(buffer[:count])
+
+    def decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> int:
+        """Evaluates (sequence, position, token, logits wanted) entries. Returns OK, NO_ROOM, ABORTED or a negative fault."""
+        batch = self._batch
+        batch.n_tokens = len(entries)
+        token, pos, seq_id, n_seq_id, logits = batch.token, batch.pos, batch.seq_id, batch.n_seq_id, batch.logits
+        for i, (sequence, position, value, wanted) in enumerate(entries):
+            token[i] = value
+            pos[i] = position
+            n_seq_id[i] = 1
+            seq_id[i][0] = sequence
+            logits[i] = wanted
+        return int(c.llama_decode(self._context, batch))
+
+    def argmax(self, index: int) -> int | None:
+        """The likeliest token after entry ``index`` of the last batch; None where the logits are not numbers."""
+        pointer = c.llama_get_logits_ith(self._context, index)
+        logits = np.ctypeslib.as_array(pointer, (self._vocabulary,))
+        best = int(logits.argmax())
+        return best if np.isfinite(logits[best]) else None
+
+    def piece(self, token: int) -> bytes:
+        """The token's bytes; they may hold half a character. Control tokens give their name."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(256)
+            length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+            if length < 0:
+                buffer = ctypes.create_string_buffer(-length)
+                length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+            known = self._pieces[token] = buffer.raw[:length]
+        return known
+
+    def is_control(self, token: int) -> bool:
+        return bool(c.llama_vocab_is_control(self._vocab, token))
+
+    def is_end(self, token: int) -> bool:
+        return bool(c.llama_vocab_is_eog(self._vocab, token))
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Metadata only: both sequences share the cells."""
+        c.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def truncate(self, sequence: int, length: int) -> None:
+        c.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def length(self, sequence: int) -> int:
+        return int(c.llama_memory_seq_pos_max(self._memory, sequence)) + 1
+
+    def chat_template(self) -> str:
+        text = c.llama_model_chat_template(self._model, None)
+        return text.decode() if text else ""
+
+    def bos_eos(self) -> tuple[str, str]:
+        bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
+        return (self.piece(bos).decode() if bos >= 0 else "", self.piece(eos).decode() if eos >= 0 else "")

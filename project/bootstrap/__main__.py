@@ -1,0 +1,142 @@
+"""The commands behind the Makefile: run, test, check, bench, prepare, lock, llama-source."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from project.bootstrap import browser, llama, node, python_env, steps
+from project.bootstrap.steps import CACHE, ROOT, Problem, say, warn
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Two set-ups in one folder would undo each other's work: the second waits."""
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another set-up is at work in this folder; this one goes on when that one is done.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def prepare(*, dev: bool, chromium: bool = False) -> None:
+    with alone():
+        python_env.prepare(dev=dev)
+        llama.prepare()
+        node.prepare()
+        if chromium:
+            browser.prepare()
+
+
+def call(*command: str | Path) -> int:
+    """A command in the foreground; Ctrl-C reaches it by itself, as it is in our process group."""
+    process = subprocess.Popen([str(word) for word in command], cwd=ROOT)
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def run(arguments: list[str]) -> NoReturn:
+    prepare(dev=False)
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execv(python_env.PYTHON, [str(python_env.PYTHON), "manage.py", "serve", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    prepare(dev=True, chromium=True)
+    return call(python_env.PYTHON, "-m", "pytest", *arguments) or check([])
+
+
+def check(_: list[str]) -> int:
+    prepare(dev=True)
+    node.put_on_path()
+    bin_ = python_env.VENV / "bin"
+    commands: dict[str, list[str | Path]] = {
+        "ruff check": [bin_ / "ruff", "check"],
+        "ruff format": [bin_ / "ruff", "format", "--check"],
+        "mypy": [bin_ / "mypy"],
+        "import-linter": [bin_ / "lint-imports"],
+        "typecheck": ["npm", "run", "--silent", "typecheck"],
+        "lint": ["npm", "run", "--silent", "lint"],
+    }
+    failed = []
+    for name, command in commands.items():
+        say(f"== {name}")
+        if call(*command):
+            failed.append(name)
+    if failed:
+        warn(f"Failed: {', '.join(failed)}.")
+    return 1 if failed else 0
+
+
+def bench(arguments: list[str]) -> int:
+    prepare(dev=True)
+    return call(python_env.PYTHON, "-m", "benchmarks", *arguments)
+
+
+def set_up(_: list[str]) -> int:
+    prepare(dev=True)
+    return 0
+
+
+def lock(_: list[str]) -> int:
+    """Pin anew what pyproject.toml asks for; versions that are locked and still allowed stay."""
+    prepare(dev=True)
+    uv: list[str | Path] = [python_env.VENV / "bin" / "uv", "pip", "compile", "--quiet", "--python-version", "3.11"]
+    uv += ["--no-header", "--no-annotate", "--no-emit-index-url"]
+    runtime, dev = "requirements.txt", "requirements-dev.txt"
+    return call(*uv, "pyproject.toml", "-o", runtime) or call(*uv, "--group", "dev", "-c", runtime, "-o", dev)
+
+
+def llama_source(_: list[str]) -> int:
+    if not llama.source().is_dir():
+        raise Problem("The source of llama.cpp is not here yet. 'make run' or 'make test' fetches it.")
+    say(str(llama.source()))
+    return 0
+
+
+COMMANDS = {
+    "run": run,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "prepare": set_up,
+    "lock": lock,
+    "llama-source": llama_source,
+}
+
+
+def main(arguments: list[str]) -> int:
+    if sys.version_info[:2] != (3, 11):
+        warn(f"Ensemble needs Python 3.11; this is {sys.version.split()[0]}. Install python3.11 and run 'make run' again.")
+        return 1
+    if not arguments or arguments[0] not in COMMANDS:
+        warn(f"Say which: python3.11 -m project.bootstrap {'|'.join(COMMANDS)}")
+        return 2
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except Problem as problem:
+        warn(str(problem))
+    except KeyboardInterrupt:
+        warn("Stopped. The same command goes on from here.")
+        return 130
+    except OSError as error:
+        warn(f"Setting up failed: {steps.explain(str(error)) or error}.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

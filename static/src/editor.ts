@@ -1,0 +1,263 @@
+// The CodeMirror view: one for the page, with a state per file. Owns which file is open.
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, indentWithTab } from "@codemirror/commands";
+import { bracketMatching, foldGutter, foldKeymap, indentOnInput, type LanguageSupport } from "@codemirror/language";
+import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
+import { Compartment, EditorSelection, EditorState, type Extension } from "@codemirror/state";
+import {
+  crosshairCursor,
+  drawSelection,
+  dropCursor,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  highlightSpecialChars,
+  keymap,
+  lineNumbers,
+  rectangularSelection,
+} from "@codemirror/view";
+import { ObservableV2 } from "lib0/observable";
+import { yCollab, yUndoManagerKeymap } from "y-codemirror.next";
+import type { Awareness } from "y-protocols/awareness";
+import * as Y from "yjs";
+import { carets } from "./carets";
+import type { FileStore } from "./filestore";
+import { look } from "./highlight";
+import { languageFor } from "./languages";
+import type { Selection } from "./protocol";
+import { regions, regionsChanged } from "./regions";
+import type { Span, Sticky } from "./sticky";
+
+interface Options {
+  parent: HTMLElement;
+  files: FileStore;
+  awareness: Awareness;
+  nonce: string;
+  editable: boolean;
+  liveRegions: (file: string) => Sticky[];
+  largestInsert: () => number;
+  onTooLarge: (bytes: number) => void;
+}
+
+type Events = {
+  /** Another file is open, or none. */
+  open: (file: string | null) => void;
+  language: (name: string) => void;
+  /** This file holds what is not text: it is shown, but cannot be edited here. */
+  broken: (file: string) => void;
+};
+
+interface Place {
+  selection: Selection;
+  scrollTop: number;
+}
+
+export class Editor extends ObservableV2<Events> {
+  readonly view: EditorView;
+  #file: string | null = null;
+  #shownPath: string | null = null;
+  readonly #undo = new Map<string, Y.UndoManager>();
+  readonly #places = new Map<string, Place>();
+  readonly #language = new Compartment();
+  readonly #o: Options;
+
+  constructor(options: Options) {
+    super();
+    this.#o = options;
+    this.view = new EditorView({
+      parent: options.parent,
+      state: EditorState.create({ extensions: [this.#base(), EditorView.editable.of(false)] }),
+    });
+    options.files.on("change", () => this.#follow());
+  }
+
+  get file(): string | null {
+    return this.#file;
+  }
+
+  get selection(): Selection {
+    const { anchor, head } = this.view.state.selection.main;
+    return { anchor, head };
+  }
+
+  open(file: string | null): void {
+    if (file === this.#file) return;
+    if (this.#file) {
+      this.#places.set(this.#file, { selection: this.selection, scrollTop: this.view.scrollDOM.scrollTop });
+    }
+    this.#file = file;
+    this.#o.awareness.setLocalStateField("cursor", null);
+    this.#o.awareness.setLocalStateField("file", file ?? undefined);
+    this.#show();
+    this.emit("open", [file]);
+  }
+
+  focus(): void {
+    this.view.focus();
+  }
+
+  /** Scrolls a range into view, opening its file; `select` also puts the caret there. */
+  reveal(file: string, span: Span, select = false): void {
+    this.open(file);
+    const length = this.view.state.doc.length;
+    const from = Math.min(span.from, length);
+    const to = Math.min(span.to, length);
+    const shown = EditorSelection.range(from, to);
+    this.view.dispatch({
+      ...(select ? { selection: EditorSelection.cursor(from) } : {}),
+      effects: EditorView.scrollIntoView(shown, { y: "center" }),
+    });
+  }
+
+  revealLine(file: string, line: number): void {
+    this.open(file);
+    const doc = this.view.state.doc;
+    const { from, to } = doc.line(Math.max(1, Math.min(line, doc.lines)));
+    this.reveal(file, { from, to });
+  }
+
+  refreshRegions(): void {
+    this.view.dispatch({ effects: regionsChanged.of(null) });
+  }
+
+  #base(): Extension {
+    const { nonce, editable } = this.#o;
+    return [
+      EditorView.cspNonce.of(nonce),
+      // One unit of text for one unit of Y.Text: only \n breaks a line, and pasted text brings no \r.
+      EditorState.lineSeparator.of("\n"),
+      EditorView.clipboardInputFilter.of((text) => text.replace(/\r\n?/g, "\n")),
+      lineNumbers(),
+      highlightActiveLineGutter(),
+      highlightSpecialChars(),
+      foldGutter(),
+      drawSelection(),
+      dropCursor(),
+      EditorState.allowMultipleSelections.of(true),
+      indentOnInput(),
+      bracketMatching(),
+      closeBrackets(),
+      autocompletion(),
+      rectangularSelection(),
+      crosshairCursor(),
+      highlightActiveLine(),
+      highlightSelectionMatches(),
+      search({ top: true }),
+      look,
+      keymap.of([
+        ...yUndoManagerKeymap,
+        ...closeBracketsKeymap,
+        ...defaultKeymap,
+        ...searchKeymap,
+        ...foldKeymap,
+        ...completionKeymap,
+        indentWithTab,
+      ]),
+      EditorState.readOnly.of(!editable),
+      EditorView.contentAttributes.of({
+        "aria-label": editable ? "Editor. Escape, then Tab, leaves it" : "Editor, read only",
+        // A read-only text still takes the focus, so that it can be selected and scrolled by keyboard.
+        tabindex: "0",
+      }),
+    ];
+  }
+
+  #show(): void {
+    const file = this.#file;
+    const text = file === null ? null : this.#o.files.text(file);
+    if (file === null || text === null) {
+      this.view.setState(EditorState.create({ extensions: [this.#base(), EditorView.editable.of(false)] }));
+      return;
+    }
+    const content = text.toString();
+    if (content.length !== text.length) {
+      this.view.setState(
+        EditorState.create({ doc: content, extensions: [this.#base(), EditorView.editable.of(false)] }),
+      );
+      this.emit("broken", [file]);
+      return;
+    }
+    const place = this.#places.get(file);
+    const within = (at: number) => Math.min(at, text.length);
+    this.view.setState(
+      EditorState.create({
+        doc: content,
+        selection: place
+          ? { anchor: within(place.selection.anchor), head: within(place.selection.head) }
+          : { anchor: 0 },
+        extensions: [
+          this.#base(),
+          EditorView.editable.of(this.#o.editable),
+          this.#refuseTooLarge(),
+          yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
+          carets(text, this.#o.awareness),
+          regions(text, () => this.#o.liveRegions(file)),
+          this.#checkFaithful(text),
+          this.#language.of([]),
+        ],
+      }),
+    );
+    this.view.scrollDOM.scrollTop = place?.scrollTop ?? 0;
+    void this.#chooseLanguage(file, text);
+  }
+
+  /** Only this page's own typing is tracked: undo never takes back what others, or the model, wrote. */
+  #undoManager(file: string, text: Y.Text): Y.UndoManager {
+    let manager = this.#undo.get(file);
+    if (!manager) {
+      manager = new Y.UndoManager(text, { trackedOrigins: new Set(), captureTimeout: 400 });
+      this.#undo.set(file, manager);
+    }
+    return manager;
+  }
+
+  #refuseTooLarge(): Extension {
+    return EditorState.changeFilter.of((transaction) => {
+      if (!transaction.isUserEvent("input")) return true;
+      let units = 0;
+      transaction.changes.iterChanges((_fromA, _toA, _fromB, _toB, inserted) => {
+        units += inserted.length;
+      });
+      // A UTF-16 unit is at most three bytes of UTF-8; only texts near the limit are measured.
+      if (units * 3 < this.#o.largestInsert()) return true;
+      let bytes = 0;
+      transaction.changes.iterChanges((_fromA, _toA, _fromB, _toB, inserted) => {
+        bytes += new TextEncoder().encode(inserted.toString()).length;
+      });
+      if (bytes < this.#o.largestInsert()) return true;
+      this.#o.onTooLarge(bytes);
+      return false;
+    });
+  }
+
+  /** A foreign client may put into a Y.Text what is not text; positions would then drift apart: begin anew. */
+  #checkFaithful(text: Y.Text): Extension {
+    return EditorView.updateListener.of((update) => {
+      if (update.docChanged && update.state.doc.length !== text.length) queueMicrotask(() => this.#show());
+    });
+  }
+
+  async #chooseLanguage(file: string, text: Y.Text): Promise<void> {
+    const path = this.#o.files.path(file) ?? "";
+    const { name, support } = await languageFor(path, text.toString());
+    if (this.#file !== file) return;
+    const extension: LanguageSupport | [] = support ?? [];
+    this.view.dispatch({ effects: this.#language.reconfigure(extension) });
+    this.emit("language", [name]);
+  }
+
+  /** The list of files changed: the open one may be gone, or have a new name and so a new language. */
+  #follow(): void {
+    if (this.#file === null) return;
+    const text = this.#o.files.text(this.#file);
+    if (text === null) {
+      this.#undo.delete(this.#file);
+      this.#places.delete(this.#file);
+      this.open(this.#o.files.list()[0]?.id ?? null);
+      return;
+    }
+    const path = this.#o.files.path(this.#file);
+    if (path !== this.#shownPath) void this.#chooseLanguage(this.#file, text);
+    this.#shownPath = path;
+  }
+}

@@ -1,0 +1,297 @@
+// The instruction bar: at the bottom of the editor, or the same input at the caret. Also the strip that
+// shows what runs, with Stop, and the lines that others are typing.
+import type { Connection } from "./connection";
+import { h, mod, need, safeColor, setIcon } from "./dom";
+import type { Editor } from "./editor";
+import { toast } from "./notices";
+import { INSTRUCTION_LIMIT, type Model } from "./protocol";
+import type { Run, Runs } from "./runs";
+import { figures } from "./timeline";
+
+interface Options {
+  connection: Connection;
+  editor: Editor;
+  runs: Runs;
+  mayRun: boolean;
+  isMe: (participant: string) => boolean;
+}
+
+const FLOAT_WIDTH = 480;
+const HISTORY = 50;
+
+export class InstructionBar {
+  readonly #form = need<HTMLFormElement>("#instruction");
+  readonly #input = need<HTMLTextAreaElement>("#instruction-input");
+  readonly #button = need<HTMLButtonElement>("#run-button");
+  readonly #typing = need("#typing");
+  readonly #strip = need("#strip");
+  readonly #stop = need<HTMLButtonElement>("#stop-button");
+  readonly #o: Options;
+  readonly #history: string[] = [];
+  #at = 0;
+  #frame = 0;
+  #model: Model | null = null;
+  /** Given to the server, not yet answered: comes back into the input if it is refused. */
+  #given = "";
+
+  constructor(options: Options) {
+    this.#o = options;
+    const { connection, runs } = options;
+    connection.on("instruction.typed", (m) => this.#showTyping(m.participant, m.name, m.color, m.text));
+    connection.on("participants", ({ participants }) => {
+      const here = new Set(participants.map((each) => each.participant));
+      for (const line of this.#typing.querySelectorAll<HTMLElement>("[data-participant]")) {
+        if (!here.has(line.dataset.participant ?? "")) line.remove();
+      }
+    });
+    connection.on("open", () => this.#typing.replaceChildren());
+    connection.on("welcome", ({ model }) => this.#showModel(model));
+    connection.on("model", ({ model }) => this.#showModel(model));
+    connection.on("error", (error) => this.#refused(error.run));
+    runs.on("change", (run) => {
+      this.#showTyping(run.by.participant, "", "", "");
+      if (options.isMe(run.by.participant)) this.#given = "";
+      this.#showRuns();
+    });
+    runs.on("reset", () => this.#showRuns());
+    setInterval(() => this.#showFigures(), 200);
+    if (!options.mayRun) {
+      this.#form.remove();
+      this.#stop.remove();
+      return;
+    }
+    this.#listen();
+    this.#showButton();
+  }
+
+  /** Moves the input to the caret, where there is room for that. */
+  openAtCaret(): void {
+    if (this.#input.disabled) return;
+    this.#form.classList.toggle("floating", matchMedia("(min-width: 720px)").matches);
+    this.#input.focus();
+    this.#place();
+  }
+
+  #dock(): void {
+    this.#form.classList.remove("floating");
+    this.#form.style.cssText = "";
+  }
+
+  #place(): void {
+    if (!this.#form.classList.contains("floating")) return;
+    const { view } = this.#o.editor;
+    const box = view.dom.getBoundingClientRect();
+    const caret = view.coordsAtPos(view.state.selection.main.head) ?? {
+      left: box.left + 48,
+      top: box.top,
+      bottom: box.top,
+    };
+    const width = Math.min(FLOAT_WIDTH, box.width - 32);
+    const height = this.#form.offsetHeight;
+    const below = caret.bottom + 8;
+    const top = below + height < box.bottom ? below : caret.top - height - 8;
+    this.#form.style.width = `${width}px`;
+    this.#form.style.left = `${Math.max(box.left + 16, Math.min(caret.left, box.right - width - 16))}px`;
+    this.#form.style.top = `${Math.max(box.top + 8, Math.min(top, box.bottom - height - 8))}px`;
+  }
+
+  #listen(): void {
+    const { editor } = this.#o;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit(false);
+    });
+    this.#input.addEventListener("input", () => {
+      this.#fit();
+      this.#showButton();
+      this.#frame ||= requestAnimationFrame(() => this.#sendTyped());
+    });
+    this.#input.addEventListener("keydown", (event) => this.#key(event));
+    this.#input.addEventListener("blur", () => {
+      // A click into the text or elsewhere ends the visit at the caret; what was typed stays.
+      if (this.#form.classList.contains("floating"))
+        setTimeout(() => this.#form.contains(document.activeElement) || this.#dock(), 0);
+    });
+    this.#stop.addEventListener("click", () => this.#stopLive());
+    addEventListener("resize", () => this.#place());
+    editor.view.scrollDOM.addEventListener("scroll", () => this.#place(), { passive: true });
+    editor.on("open", () => this.#showButton());
+    addEventListener("keydown", (event) => {
+      if (!(event.metaKey || event.ctrlKey) || event.altKey || event.shiftKey) return;
+      if (event.key === "k" || event.key === "K") {
+        event.preventDefault();
+        this.openAtCaret();
+      } else if (event.key === ".") {
+        event.preventDefault();
+        this.#stopLive();
+      }
+    });
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.isComposing) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      // Alt+Enter: a run of its own although another is writing.
+      this.#submit(event.altKey);
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      const own = this.#o.runs.live().findLast((run) => this.#o.isMe(run.by.participant));
+      if (own && !own.stopping) this.#o.runs.stop(own);
+      this.#dock();
+      this.#o.editor.focus();
+    } else if (event.key === "ArrowUp" && this.#input.selectionStart === 0 && this.#at > 0) {
+      event.preventDefault();
+      this.#recall(--this.#at);
+    } else if (event.key === "ArrowDown" && this.#at < this.#history.length && this.#atEnd()) {
+      event.preventDefault();
+      this.#recall(++this.#at);
+    }
+  }
+
+  #atEnd(): boolean {
+    return this.#input.selectionEnd === this.#input.value.length;
+  }
+
+  #recall(at: number): void {
+    this.#input.value = this.#history[at] ?? "";
+    this.#input.setSelectionRange(0, 0);
+    this.#input.dispatchEvent(new Event("input"));
+  }
+
+  #submit(apart: boolean): void {
+    const text = this.#input.value.trim();
+    const { editor, runs } = this.#o;
+    if (text === "" || editor.file === null || this.#button.disabled) return;
+    const steered = apart ? undefined : runs.steerable(editor.file);
+    const sent = steered ? runs.steer(steered, text) : runs.start(text, editor.file, editor.selection);
+    if (!sent) {
+      toast("You are offline: the model cannot be asked until the connection is back.", "warn");
+      return;
+    }
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#given = text;
+    if (this.#history.at(-1) !== text) this.#history.push(text);
+    if (this.#history.length > HISTORY) this.#history.shift();
+    this.#at = this.#history.length;
+    this.#input.value = "";
+    this.#fit();
+    this.#showButton();
+    if (this.#form.classList.contains("floating")) {
+      this.#dock();
+      editor.focus();
+    }
+  }
+
+  #sendTyped(): void {
+    this.#frame = 0;
+    const { connection, editor } = this.#o;
+    if (editor.file === null) return;
+    connection.send({
+      type: "instruction.typed",
+      text: this.#input.value,
+      file: editor.file,
+      selection: editor.selection,
+    });
+  }
+
+  #refused(run: string | undefined): void {
+    if (run !== undefined || this.#given === "") return;
+    if (this.#input.value === "") {
+      this.#input.value = this.#given;
+      this.#fit();
+      this.#showButton();
+    }
+    this.#given = "";
+  }
+
+  #stopLive(): void {
+    const live = this.#o.runs.live();
+    if (live.length === 0) return;
+    if (!this.#o.runs.stop(live.length === 1 ? live[0] : undefined)) {
+      toast("You are offline: Stop cannot reach the server.", "error");
+    }
+  }
+
+  #fit(): void {
+    this.#input.style.height = "auto";
+    this.#input.style.height = `${Math.min(this.#input.scrollHeight, 160)}px`;
+    this.#place();
+  }
+
+  #showButton(): void {
+    const steering = this.#o.runs.live().length > 0;
+    const label = steering ? "Steer" : "Run";
+    need("#run-label").textContent = label;
+    setIcon(this.#button, steering ? "steer" : "run");
+    this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
+    this.#button.disabled =
+      this.#o.editor.file === null || this.#model?.state !== "ready" || this.#input.value.trim() === "";
+    this.#input.disabled = this.#o.editor.file === null;
+    this.#input.maxLength = INSTRUCTION_LIMIT;
+    this.#input.placeholder = steering ? "Say what should be different…" : "Type what you want changed…";
+  }
+
+  #showModel(model: Model): void {
+    this.#model = model;
+    const pill = need("#model");
+    pill.dataset.state = model.state;
+    const state = { loading: "is loading", ready: "", failed: "could not be loaded" }[model.state];
+    need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
+    pill.title = model.detail;
+    if (this.#o.mayRun) this.#showButton();
+  }
+
+  #showTyping(participant: string, name: string, color: string, text: string): void {
+    let line = this.#typing.querySelector<HTMLElement>(`[data-participant="${CSS.escape(participant)}"]`);
+    if (text === "" || this.#o.isMe(participant)) {
+      line?.remove();
+      return;
+    }
+    if (!line) {
+      line = h("div", { class: "typing-line", "data-testid": "typing-line", "data-participant": participant });
+      this.#typing.append(line);
+    }
+    line.style.setProperty("--who", safeColor(color));
+    line.replaceChildren(h("strong", {}, `${name}:`), " ", h("span", {}, text), h("i", { class: "typing-caret" }));
+  }
+
+  #showRuns(): void {
+    const live = this.#o.runs.live();
+    this.#strip.hidden = live.length === 0;
+    document.body.toggleAttribute("data-streaming", live.length > 0);
+    if (this.#o.mayRun) this.#showButton();
+    const run = live.at(-1);
+    if (!run) return;
+    const stopping = live.every((each) => each.stopping);
+    const whose = this.#whose(run);
+    need("#strip-text").replaceChildren(
+      h("strong", {}, live.length > 1 ? `${live.length} runs` : whose),
+      " ",
+      run.state === "queued" ? (run.position > 1 ? `waits, place ${run.position}: ` : "is about to begin: ") : "",
+      h("q", {}, run.instruction),
+    );
+    this.#stop.disabled = stopping;
+    const label = stopping ? "Stopping…" : live.length > 1 ? `Stop all ${live.length}` : "Stop";
+    need("#stop-label").textContent = label;
+    this.#stop.setAttribute("aria-label", live.length > 1 ? label : `${label} ${whose}`);
+    this.#showFigures();
+  }
+
+  #whose(run: Run): string {
+    return this.#o.isMe(run.by.participant) ? "Your run" : `${run.by.name}’s run`;
+  }
+
+  #showFigures(): void {
+    const run = this.#o.runs.live().at(-1);
+    if (run) need("#strip-figures").textContent = figures(run);
+  }
+}
+
+/** Fills in the shortcuts, as this platform writes them. */
+export function showShortcuts(): void {
+  for (const element of document.querySelectorAll<HTMLElement>("kbd[data-mod]")) {
+    element.textContent = mod(element.dataset.mod ?? "");
+  }
+}

@@ -1,0 +1,182 @@
+// What the page knows of every run: told by the server, kept in the order in which runs began.
+import { ObservableV2 } from "lib0/observable";
+import type { Connection } from "./connection";
+import type { FileStore } from "./filestore";
+import type { By, Card, DiffLine, Figures, Mode, Outcome, Selection } from "./protocol";
+import { locate, type Span, type Sticky, stick } from "./sticky";
+
+export type RunState = "queued" | "streaming" | Outcome;
+
+export interface Run extends Figures {
+  id: string;
+  by: By;
+  file: string;
+  path: string;
+  instruction: string;
+  mode: Mode;
+  model: string;
+  continues: string | null;
+  state: RunState;
+  position: number;
+  /** When this page first heard of it: counts the seconds shown while it is live. */
+  since: number;
+  stopping: boolean;
+  region: Sticky | null;
+  lines: { first: number; last: number } | null;
+  notes: string[];
+  reason: string | null;
+  text: string;
+  diff: DiffLine[];
+  undone: boolean;
+  kept: boolean;
+}
+
+export function isLive(run: Run): boolean {
+  return run.state === "queued" || run.state === "streaming";
+}
+
+export class Runs extends ObservableV2<{ change: (run: Run) => void; reset: () => void }> {
+  readonly #runs = new Map<string, Run>();
+
+  constructor(
+    readonly connection: Connection,
+    readonly files: FileStore,
+  ) {
+    super();
+    connection.on("open", () => this.#forgetLive());
+    connection.on("welcome", ({ runs }) => {
+      for (const card of runs) this.#take(card);
+    });
+    connection.on("run.queued", ({ run: id, position, by, instruction, file }) => {
+      this.#change(id, { state: "queued", position, by, instruction, file, path: this.files.path(file) ?? "" });
+    });
+    connection.on("run.started", (m) => {
+      const { by, file, instruction, mode, model, continues, notes } = m;
+      const text = this.files.text(file);
+      this.#change(m.run, {
+        ...{ state: "streaming", by, file, instruction, mode, model, continues, notes },
+        path: this.files.path(file) ?? "",
+        region: text && mode === "edit" ? stick(text, m.region) : null,
+        lines: { first: m.region.first_line, last: m.region.last_line },
+      });
+    });
+    connection.on("run.progress", ({ run: id, tokens, ttft_ms, tokens_per_s }) => {
+      if (this.#runs.has(id)) this.#change(id, { tokens, ttft_ms, tokens_per_s });
+    });
+    connection.on("run.text", ({ run: id, text }) => {
+      const run = this.#runs.get(id);
+      if (run) this.#change(id, { text: run.text + text });
+    });
+    connection.on("run.finished", ({ run: id, outcome, tokens, ttft_ms, tokens_per_s, reason }) => {
+      this.#change(id, { state: outcome, tokens, ttft_ms, tokens_per_s, reason: reason ?? null, stopping: false });
+    });
+    connection.on("run.card", (card) => this.#take(card));
+  }
+
+  get(id: string): Run | undefined {
+    return this.#runs.get(id);
+  }
+
+  all(): Run[] {
+    return [...this.#runs.values()];
+  }
+
+  live(): Run[] {
+    return this.all().filter(isLive);
+  }
+
+  liveRegions(file: string): Sticky[] {
+    return this.live().flatMap((run) => (run.file === file && run.region ? [run.region] : []));
+  }
+
+  /** The run that a new instruction steers: the newest live one, of this file if there is one. */
+  steerable(file: string | null): Run | undefined {
+    const live = this.live();
+    return live.findLast((run) => run.file === file) ?? live.at(-1);
+  }
+
+  /** The instructions that led to this run, oldest first, without its own. */
+  chain(run: Run): string[] {
+    const chain: string[] = [];
+    const seen = new Set([run.id]);
+    for (let at = run.continues; at !== null && !seen.has(at); ) {
+      const before = this.#runs.get(at);
+      if (!before) break;
+      seen.add(at);
+      chain.unshift(before.instruction);
+      at = before.continues;
+    }
+    return chain;
+  }
+
+  /** Where the run's text lies now; null if this page was not there when it began. */
+  span(run: Run): Span | null {
+    const text = this.files.text(run.file);
+    return text && run.region ? locate(text, run.region) : null;
+  }
+
+  start(instruction: string, file: string, selection?: Selection): boolean {
+    return this.connection.send({
+      type: "run.start",
+      instruction,
+      file,
+      mode: "edit",
+      ...(selection ? { selection } : {}),
+    });
+  }
+
+  steer(run: Run, instruction: string): boolean {
+    return this.connection.send({ type: "run.steer", run: run.id, instruction });
+  }
+
+  /** One run, or all. */
+  stop(run?: Run): boolean {
+    const sent = this.connection.send({ type: "run.stop", ...(run ? { run: run.id } : {}) });
+    if (sent) for (const each of run ? [run] : this.live()) this.#change(each.id, { stopping: true });
+    return sent;
+  }
+
+  undo(run: Run): boolean {
+    return this.connection.send({ type: "run.undo", run: run.id });
+  }
+
+  keep(run: Run): boolean {
+    return this.connection.send({ type: "run.keep", run: run.id });
+  }
+
+  /** The same instruction on the same lines, as far as they are known. */
+  retry(run: Run): boolean {
+    const span = this.span(run);
+    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined);
+  }
+
+  #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
+    const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
+    const { tokens, ttft_ms, tokens_per_s } = card;
+    this.#change(id, {
+      ...{ by, file, path, instruction, mode, model, continues, reason, undone, kept, diff },
+      ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
+    });
+  }
+
+  #change(id: string, change: Partial<Run>): void {
+    let run = this.#runs.get(id);
+    if (!run) {
+      run = {
+        ...{ id, by: { participant: "", name: "", color: "" }, file: "", path: "", instruction: "" },
+        ...{ mode: "edit", model: "", continues: null, state: "queued", position: 0, since: Date.now() },
+        ...{ stopping: false, region: null, lines: null, notes: [], reason: null, text: "", diff: [] },
+        ...{ tokens: 0, ttft_ms: null, tokens_per_s: null, undone: false, kept: false },
+      };
+      this.#runs.set(id, run);
+    }
+    Object.assign(run, change);
+    this.emit("change", [run]);
+  }
+
+  /** What was live on a lost connection is told again after the welcome, if it still is. */
+  #forgetLive(): void {
+    for (const run of this.live()) this.#runs.delete(run.id);
+    this.emit("reset", []);
+  }
+}

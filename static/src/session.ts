@@ -1,0 +1,260 @@
+// The session page: joins, then wires the parts to each other.
+import * as Y from "yjs";
+import { ApiError, type Joined, joinSession } from "./api";
+import { Connection, type SaveState } from "./connection";
+import { downloadText, h, mod, need } from "./dom";
+import { Editor } from "./editor";
+import { FilesPanel, kilobytes } from "./files";
+import { FileStore } from "./filestore";
+import { InstructionBar, showShortcuts } from "./instruction";
+import { rememberedName, rememberName } from "./names";
+import { type Action, banner, clearBanner, toast } from "./notices";
+import { Panels } from "./panels";
+import { People } from "./people";
+import { isLive, Runs } from "./runs";
+import { copyText, setUpShare } from "./share";
+import { emptyHint, Timeline } from "./timeline";
+
+declare global {
+  interface Window {
+    /** For tests and the console. */
+    ensemble?: { doc: Y.Doc; connection: Connection; view: Editor["view"] };
+  }
+}
+
+const SAVE_LABEL: Record<SaveState, string> = {
+  connecting: "Connecting…",
+  saved: "Saved",
+  saving: "Saving…",
+  offline: "Offline – changes kept here",
+  failing: "Not saved – kept in memory",
+};
+
+const session = document.body.dataset.session ?? "";
+
+/** The token is the key to the session: it leaves the address bar before anything else happens. */
+function takeToken(): string | null {
+  const token = decodeURIComponent(location.hash.slice(1));
+  if (token === "") return null;
+  history.replaceState(history.state, "", location.pathname);
+  return token;
+}
+
+async function join(): Promise<Joined | null> {
+  const token = takeToken();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await joinSession(session, rememberedName(), token);
+    } catch (error) {
+      const refused = error instanceof ApiError ? error : new ApiError(0, "internal", String(error));
+      if (refused.status !== 0 && refused.status < 500) {
+        showRefusal(refused);
+        return null;
+      }
+      banner("join", "warn", `${refused.message} Trying again…`);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(8_000, 500 * 2 ** attempt)));
+    }
+  }
+}
+
+function showRefusal({ status, message }: ApiError): void {
+  document.body.dataset.phase = "refused";
+  clearBanner("join");
+  const title: Record<number, string> = {
+    401: "This link does not open the session",
+    404: "There is no such session",
+    410: "This session has ended",
+    429: "The session is full",
+  };
+  need("#refused").replaceChildren(
+    h("h2", {}, title[status] ?? "The session could not be joined"),
+    h("p", { class: "muted" }, message),
+    h("a", { class: "button primary", href: "/" }, "Start a new session"),
+  );
+}
+
+function start(joined: Joined): void {
+  const editable = joined.role !== "viewer";
+  const doc = new Y.Doc();
+  const files = new FileStore(doc);
+  const connection = new Connection(
+    doc,
+    `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/${session}`,
+  );
+  connection.awareness.setLocalState({
+    user: { name: joined.name, color: joined.color, colorLight: `${joined.color}33` },
+  });
+  const runs = new Runs(connection, files);
+  const editor = new Editor({
+    parent: need("#editor"),
+    files,
+    awareness: connection.awareness,
+    nonce: document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "",
+    editable,
+    liveRegions: (file) => runs.liveRegions(file),
+    // Text takes a little more room in an update than in UTF-8.
+    largestInsert: () => connection.frameLimit - 1_000,
+    onTooLarge: (bytes) =>
+      toast(
+        `That is ${kilobytes(bytes)} at once; the limit is ${kilobytes(connection.frameLimit)}. Nothing was inserted.`,
+        "warn",
+      ),
+  });
+  window.ensemble = { doc, connection, view: editor.view };
+
+  const me = { participant: joined.participant, name: joined.name, color: joined.color };
+  const people = new People(connection, editor, files, me);
+  const isMe = (participant: string) => people.isMe(participant);
+  const panels = new Panels();
+  const offline = () => toast("You are offline: that cannot reach the server.", "warn");
+  new FilesPanel({
+    ...{ session, files, editor, editable, awareness: connection.awareness },
+    largestFile: () => connection.limits.max_file_bytes ?? Number.POSITIVE_INFINITY,
+    chosen: () => panels.closeSheets(),
+  });
+  new Timeline({
+    runs,
+    mayRun: editable,
+    offline,
+    reveal: (run) => {
+      panels.closeSheets();
+      const span = runs.span(run);
+      const changed = run.diff.find((line) => line.op === "+" || line.op === "-");
+      if (files.text(run.file) === null) toast(`${run.path} is no longer there.`, "warn");
+      else if (span) editor.reveal(run.file, span);
+      else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
+    },
+  });
+  new InstructionBar({ connection, editor, runs, mayRun: editable, isMe });
+  setUpShare(session, joined.links);
+  showShortcuts();
+  need("#timeline-empty-text").textContent = emptyHint(editable);
+  need("#role").hidden = editable;
+
+  runs.on("reset", () => editor.refreshRegions());
+  const live = new Set<string>();
+  runs.on("change", (run) => {
+    if (isLive(run) === live.has(run.id)) return;
+    if (isLive(run)) live.add(run.id);
+    else live.delete(run.id);
+    editor.refreshRegions();
+  });
+  connection.on("run.started", ({ run: id, by }) => {
+    editor.refreshRegions();
+    const run = runs.get(id);
+    const span = run ? runs.span(run) : null;
+    // Whoever asked sees it begin; nobody else's page jumps.
+    if (run && span && isMe(by.participant)) editor.reveal(run.file, span);
+  });
+  editor.on("language", (name) => {
+    need("#language").textContent = name;
+  });
+  editor.on("open", (file) => {
+    if (file === null) need("#language").textContent = "";
+    else rememberFile(file);
+  });
+  editor.on("broken", () =>
+    banner("broken", "warn", "This file holds something that is not text; it is shown read-only.", []),
+  );
+  followConnection(connection, files, editor);
+  connection.connect(joined.name);
+}
+
+function followConnection(connection: Connection, files: FileStore, editor: Editor): void {
+  const element = need("#save-state");
+  const rescue: Action[] = [
+    { label: "Copy my text", run: () => void copyCurrent(files, editor) },
+    { label: "Download my files", run: () => downloadAll(files) },
+  ];
+  connection.on("save", (state, detail) => {
+    // A test, and a style, tells four states apart; the first connection is an offline one.
+    element.dataset.state = state === "connecting" ? "offline" : state;
+    need("#save-text").textContent = SAVE_LABEL[state];
+    element.title = detail;
+    if (state === "failing") {
+      banner(
+        "storage",
+        "error",
+        `${detail || "The server cannot save just now."} Your changes are kept in memory and tried again.`,
+        rescue,
+      );
+    } else clearBanner("storage");
+    if (state === "offline") {
+      banner(
+        "offline",
+        "warn",
+        "The connection is lost. Keep writing: your changes stay on this page and are sent when it is back.",
+        rescue,
+      );
+    } else clearBanner("offline");
+  });
+  connection.once("synced", () => {
+    document.body.dataset.phase = "ready";
+    const list = files.list();
+    const remembered = rememberedFile();
+    editor.open((list.find((entry) => entry.id === remembered) ?? list[0])?.id ?? null);
+    files.on("change", () => {
+      // The first file of an empty session opens by itself.
+      if (editor.file === null) editor.open(files.list()[0]?.id ?? null);
+    });
+  });
+  connection.on("welcome", (m) => {
+    need("#title").textContent = m.session.title;
+    document.title = `${m.session.title} – Ensemble`;
+    rememberName(m.name);
+  });
+  connection.on("error", ({ code, message }) => {
+    if (code === "too_large" || code === "bad_frame") {
+      // The server did not take the change, so this page and the others now differ.
+      const reload = { label: "Reload the shared text", run: () => location.reload() };
+      banner("refused", "error", `${message} Your last change is on this page only.`, [...rescue, reload]);
+    } else toast(message, code === "internal" ? "error" : "warn");
+  });
+  connection.on("oversize", (bytes, limit) => {
+    const text = `A change of ${kilobytes(bytes)} is larger than the limit of ${kilobytes(limit)}: it is on this page only.`;
+    banner("refused", "error", text, rescue);
+  });
+  connection.on("ended", (sentence) => {
+    clearBanner("offline");
+    document.body.dataset.phase = "ended";
+    banner("ended", "error", sentence, [...rescue, { label: "Start a new session", run: () => location.assign("/") }]);
+  });
+  addEventListener("beforeunload", (event) => {
+    if (connection.hasUnsaved) event.preventDefault();
+  });
+}
+
+async function copyCurrent(files: FileStore, editor: Editor): Promise<void> {
+  const text = files.text(editor.file ?? "");
+  if (text && (await copyText(text.toString()))) toast("The text of the open file is in the clipboard.");
+  else toast(`The browser did not allow copying: select all with ${mod("A")} and copy.`, "warn");
+}
+
+function downloadAll(files: FileStore): void {
+  for (const { id, path } of files.list()) downloadText(path.replaceAll("/", "-"), files.text(id)?.toString() ?? "");
+}
+
+function rememberFile(file: string): void {
+  try {
+    sessionStorage.setItem(`ensemble.file.${session}`, file);
+  } catch {
+    // Storage may be forbidden; the page then opens with the first file.
+  }
+}
+
+function rememberedFile(): string | null {
+  try {
+    return sessionStorage.getItem(`ensemble.file.${session}`);
+  } catch {
+    return null;
+  }
+}
+
+// Another link to this session, pasted into the same tab, only changes the fragment.
+addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
+
+const joined = await join();
+if (joined) {
+  clearBanner("join");
+  start(joined);
+}

@@ -1,0 +1,247 @@
+// The timeline: one card a run, oldest first, the newest in sight.
+import { avatar, h, icon, mod, need } from "./dom";
+import type { DiffLine } from "./protocol";
+import { isLive, type Run, type Runs } from "./runs";
+
+interface Options {
+  runs: Runs;
+  mayRun: boolean;
+  reveal: (run: Run) => void;
+  offline: () => void;
+}
+
+const LABEL: Record<Run["state"], string> = {
+  queued: "Waiting",
+  streaming: "Writing",
+  done: "Done",
+  stopped: "Stopped",
+  steered: "Steered",
+  declined: "Declined",
+  failed: "Failed",
+};
+
+// Diffs above this are folded, so that a card stays a card.
+const OPEN_LINES = 14;
+
+export class Timeline {
+  readonly #list = need<HTMLOListElement>("#run-list");
+  readonly #cards = new Map<string, HTMLLIElement>();
+  readonly #open = new Set<string>();
+  readonly #pending = new Set<string>();
+  readonly #o: Options;
+
+  constructor(options: Options) {
+    this.#o = options;
+    options.runs.on("change", (run) => this.#schedule(run.id));
+    options.runs.on("reset", () => {
+      for (const [id, card] of this.#cards) {
+        if (options.runs.get(id)) continue;
+        card.remove();
+        this.#cards.delete(id);
+      }
+      this.#showEmpty();
+    });
+    // The seconds of live cards.
+    setInterval(() => {
+      for (const run of options.runs.live()) this.#showFigures(run);
+    }, 200);
+    this.#showEmpty();
+  }
+
+  show(id: string): void {
+    const card = this.#cards.get(id);
+    card?.scrollIntoView({ block: "nearest" });
+    card?.focus();
+  }
+
+  /** Messages of one tick, a welcome's whole timeline among them, draw each card once. */
+  #schedule(id: string): void {
+    if (this.#pending.size === 0) {
+      queueMicrotask(() => {
+        for (const each of this.#pending) {
+          const run = this.#o.runs.get(each);
+          if (run) this.#draw(run);
+        }
+        this.#pending.clear();
+      });
+    }
+    this.#pending.add(id);
+  }
+
+  #draw(run: Run): void {
+    const scroller = need("#timeline-scroll");
+    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+    let card = this.#cards.get(run.id);
+    const isNew = card === undefined;
+    if (!card) {
+      card = h("li", { class: "card", tabindex: "-1", "data-testid": "run-card", "data-run": run.id });
+      this.#cards.set(run.id, card);
+      this.#list.append(card);
+      this.#showEmpty();
+    }
+    // A live card changes ten times a second: then only its figures, so that its buttons hold still.
+    const shape = JSON.stringify([
+      run.state,
+      run.position,
+      run.stopping,
+      run.undone,
+      run.kept,
+      run.notes,
+      run.text,
+      run.diff.length,
+    ]);
+    if (card.dataset.shape !== shape) {
+      card.dataset.shape = shape;
+      card.dataset.outcome = run.state;
+      card.toggleAttribute("data-undone", run.undone);
+      card.replaceChildren(...this.#content(run));
+    }
+    this.#showFigures(run);
+    if (isNew ? atEnd || isLive(run) : atEnd) scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  #content(run: Run): Node[] {
+    const badge = run.undone ? "Undone" : run.stopping ? "Stopping…" : LABEL[run.state];
+    const position = run.state === "queued" && run.position > 0 ? ` · place ${run.position}` : "";
+    const chain = this.#o.runs.chain(run);
+    return [
+      h(
+        "header",
+        { class: "card-head" },
+        avatar(run.by.name, run.by.color),
+        h("strong", { class: "card-who" }, run.by.name || "Someone"),
+        h("span", { class: "badge" }, badge + position),
+      ),
+      ...(chain.length > 0
+        ? [h("ol", { class: "chain", "aria-label": "Steered from" }, ...chain.map((text) => h("li", {}, text)))]
+        : []),
+      h("p", { class: "card-instruction" }, run.instruction),
+      ...(run.reason ? [h("p", { class: "card-reason" }, run.reason)] : []),
+      ...run.notes.map((note) => h("p", { class: "card-note" }, note)),
+      ...(run.text ? [h("p", { class: "card-text" }, run.text)] : []),
+      h(
+        "div",
+        { class: "card-meta" },
+        h(
+          "button",
+          { type: "button", class: "link", onclick: () => this.#o.reveal(run), title: "Show in the editor" },
+          place(run),
+        ),
+        h("span", { class: "figures" }),
+      ),
+      ...(run.diff.length > 0 ? [this.#diff(run)] : []),
+      ...this.#buttons(run),
+    ];
+  }
+
+  #buttons(run: Run): Node[] {
+    if (!this.#o.mayRun) return [];
+    const button = (label: string, name: string, act: () => boolean, props: Record<string, string> = {}) =>
+      h(
+        "button",
+        { type: "button", class: "button small", onclick: () => act() || this.#o.offline(), ...props },
+        icon(name),
+        label,
+      );
+    const { runs } = this.#o;
+    const buttons: Node[] = [];
+    if (isLive(run)) {
+      if (!run.stopping) buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+    } else {
+      if (run.diff.length > 0 && !run.undone && !run.kept) {
+        buttons.push(button("Undo", "undo", () => runs.undo(run), { "data-testid": "undo-run" }));
+        buttons.push(button("Keep", "check", () => runs.keep(run)));
+      }
+      if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
+      if (run.state !== "steered") buttons.push(button("Retry", "retry", () => runs.retry(run)));
+    }
+    return buttons.length > 0 ? [h("div", { class: "card-buttons" }, ...buttons)] : [];
+  }
+
+  #diff(run: Run): Node {
+    const long = run.diff.length > OPEN_LINES;
+    const body = h("div", { class: "diff", role: "group", "aria-label": "Changed lines", tabindex: "0" });
+    // One inner box as wide as the longest line, so that the colours of all lines reach as far.
+    body.append(h("div", { class: "diff-lines" }, ...run.diff.map(diffLine)));
+    if (!long) return body;
+    const added = run.diff.filter((line) => line.op === "+").length;
+    const removed = run.diff.filter((line) => line.op === "-").length;
+    const details = h(
+      "details",
+      { class: "diff-fold" },
+      h(
+        "summary",
+        {},
+        h("span", { class: "plus" }, `+${added}`),
+        " ",
+        h("span", { class: "minus" }, `−${removed}`),
+        " lines",
+      ),
+      body,
+    );
+    details.open = this.#open.has(run.id);
+    details.addEventListener("toggle", () => {
+      if (details.open) this.#open.add(run.id);
+      else this.#open.delete(run.id);
+    });
+    return details;
+  }
+
+  #showFigures(run: Run): void {
+    const element = this.#cards.get(run.id)?.querySelector<HTMLElement>(".figures");
+    if (!element) return;
+    const text = figures(run);
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  #showEmpty(): void {
+    need("#timeline-empty").hidden = this.#cards.size > 0;
+  }
+}
+
+function place(run: Run): string {
+  const path = run.path || "file";
+  const changed = run.diff.filter((line) => line.op === "+" && line.new !== null).map((line) => line.new ?? 0);
+  const first = changed[0] ?? run.lines?.first;
+  const last = changed.at(-1) ?? run.lines?.last;
+  if (first === undefined || last === undefined) return path;
+  return first === last ? `${path}, line ${first}` : `${path}, lines ${first}–${last}`;
+}
+
+export function figures(run: Run): string {
+  const parts: string[] = [];
+  if (isLive(run)) parts.push(`${((Date.now() - run.since) / 1000).toFixed(1)} s`);
+  if (run.tokens > 0) parts.push(`${run.tokens} ${run.tokens === 1 ? "token" : "tokens"}`);
+  if (run.tokens_per_s !== null) parts.push(`${run.tokens_per_s.toFixed(run.tokens_per_s < 10 ? 1 : 0)}/s`);
+  if (!isLive(run) && run.ttft_ms !== null) parts.push(`first after ${duration(run.ttft_ms)}`);
+  return parts.join(" · ");
+}
+
+function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+const OP_NAME: Record<DiffLine["op"], string> = { " ": "same", "+": "added", "-": "removed", "@": "gap" };
+
+function diffLine(line: DiffLine): Node {
+  const kind = OP_NAME[line.op];
+  if (line.op === "@") return h("div", { class: "diff-line gap" }, "⋯");
+  // Class names are Pygments' own short ones; anything else is dropped.
+  const tokens = line.tokens.map(([css, text]) =>
+    h("span", { class: /^[a-z][a-z0-9 ]*$/i.test(css) ? css : null }, text),
+  );
+  return h(
+    "div",
+    { class: `diff-line ${kind}` },
+    h("span", { class: "diff-number", "aria-hidden": "true" }, String(line.new ?? line.old ?? "")),
+    h("span", { class: "diff-op", "aria-label": kind }, line.op),
+    h("code", {}, ...tokens),
+  );
+}
+
+/** What stands under the empty timeline. */
+export function emptyHint(mayRun: boolean): string {
+  return mayRun
+    ? `Type what you want changed, or press ${mod("K")} in the text. Everyone sees it as it is written, and anyone can stop it.`
+    : "When somebody asks the model for a change, it appears here as it is written.";
+}
