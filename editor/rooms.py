@@ -1,0 +1,153 @@
+"""The registry of live rooms: each session is loaded once however many ask, and leaves memory when it is idle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from editor import protocol, storage
+from editor.models import DocumentUpdate, RunRecord, Session
+from editor.room import Limits, Room
+from editor.runs import CARDS, Runs, public_model
+from inference.api import Engine, ModelInfo
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 60.0
+
+
+class NoSession(Exception):
+    """There is no such session, or it has ended."""
+
+
+class LiveRoom:
+    """A room with its runs, and how many hold it."""
+
+    def __init__(self, room: Room, runs: Runs) -> None:
+        self.room = room
+        self.runs = runs
+
+
+class Rooms:
+    """Owner of all live rooms of the process. ``engine`` is made at the first use, on the running loop."""
+
+    def __init__(self, limits: Limits, make_engine: Callable[[asyncio.AbstractEventLoop], Engine], idle_days: int) -> None:
+        self._limits = limits
+        self._make_engine = make_engine
+        self._idle = timedelta(days=idle_days)
+        self._engine: Engine | None = None
+        self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
+        self._live: dict[str, LiveRoom] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            loop = asyncio.get_running_loop()
+            self._engine = self._make_engine(loop)
+            self._engine.watch(self._model_changed)
+            storage.writer.on_failing = lambda failing, message: _soon(loop, self._set_failing, failing, message)
+        return self._engine
+
+    def counts(self) -> tuple[int, int]:
+        """Live rooms, and connections in them."""
+        return len(self._live), sum(len(live.room.members) for live in self._live.values())
+
+    def find(self, session: str) -> LiveRoom | None:
+        return self._live.get(session)
+
+    async def get(self, session: str) -> LiveRoom:
+        """The live room of a session. Raises NoSession, or storage.Unloadable."""
+        live = self._live.get(session)
+        if live is None:
+            task = self._loading.get(session)
+            if task is None:
+                task = self._loading[session] = asyncio.get_running_loop().create_task(self._load(session))
+                task.add_done_callback(lambda _: self._loading.pop(session, None))
+            live = await asyncio.shield(task)
+        self._postpone(session)
+        return live
+
+    async def _load(self, session: str) -> LiveRoom:
+        row, updates, cards = await sync_to_async(_read, thread_sensitive=False)(session)
+        room = Room(session, row.title, row.expires_at.isoformat(), updates, self._limits)
+        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
+        if len(updates) > storage.COMPACT_UPDATES:
+            storage.writer.call(lambda: storage.compact(session))
+        return live
+
+    def _postpone(self, session: str) -> None:
+        """The room stays for another while; then it goes, if nobody is in it."""
+        timer = self._timers.pop(session, None)
+        if timer:
+            timer.cancel()
+        self._timers[session] = asyncio.get_running_loop().call_later(IDLE_S, self._maybe_close, session)
+
+    def _maybe_close(self, session: str) -> None:
+        live = self._live.get(session)
+        if live is None:
+            return
+        if live.room.members or not live.room.settled or not live.runs.idle:
+            return self._postpone(session)
+        self._timers.pop(session, None)
+        task = asyncio.get_running_loop().create_task(self._close(session))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, session: str) -> None:
+        live = self._live.pop(session)
+        live.runs.close()
+        live.room.flush()
+
+        def save() -> None:
+            now = timezone.now()
+            Session.objects.filter(pk=session).update(active_at=now, expires_at=now + self._idle)
+            if DocumentUpdate.objects.filter(session=session).count() > storage.COMPACT_UPDATES:
+                storage.compact(session)
+
+        await storage.call(save)
+
+    async def close(self) -> None:
+        """The server stops: runs end, members are told, everything is written."""
+        for live in self._live.values():
+            live.runs.stop(None)
+            live.room.flush()
+            for member in list(live.room.members):
+                member.close(protocol.SHUTDOWN)
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._engine:
+            self._engine.close()
+        await asyncio.to_thread(storage.writer.close)
+
+    def _model_changed(self, info: ModelInfo) -> None:
+        for live in self._live.values():
+            live.room.announce("model", model=public_model(info))
+            live.runs.advance()
+
+    def _set_failing(self, failing: bool, message: str) -> None:
+        text = "Edits cannot be written to the disk just now. They are kept in memory and tried again." if failing else ""
+        for live in self._live.values():
+            if live.room.failing != text:
+                live.room.set_failing(text)
+
+
+def _read(session: str) -> tuple[Session, list[bytes], list[dict[str, object]]]:
+    row = Session.objects.filter(pk=session, expires_at__gt=timezone.now()).first()
+    if row is None:
+        raise NoSession(session)
+    records = RunRecord.objects.filter(session=session).order_by("-started_at").values_list("card", flat=True)[:CARDS]
+    return row, storage.load(session), list(reversed(records))
+
+
+def _soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        log.warning("The loop has ended before it could be told")
