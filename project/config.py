@@ -1,0 +1,126 @@
+"""Every setting: one table of name, type, default and help, read from the environment once.
+
+``docs/operations.md`` holds the same table, and a test fails when they differ. A bad value stops the start with one line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+BASE = Path(__file__).resolve().parent.parent
+EMBEDDED_MODEL = BASE / "inference" / "models" / "edit-prototype-q8_0.gguf"
+
+
+class BadSetting(Exception):
+    """The text names the setting, its value and what it may be."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    kind: type
+    default: Any
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("HOST", str, "127.0.0.1", "Address to listen on; `0.0.0.0` lets other machines in."),
+    Setting("PORT", int, 8000, "Port to listen on; 0 takes a free one."),
+    Setting("DATABASE_URL", str, "", "`sqlite:///path` or `postgres://user:password@host:port/name`; default: a SQLite file in the data folder."),
+    Setting("ENSEMBLE_DATA", str, "data", "Folder for the database and the secret key."),
+    Setting("ENSEMBLE_MODEL", str, "", "Path of a GGUF file; default: the embedded model."),
+    Setting("ENSEMBLE_THREADS", int, 0, "Threads of the model; 0 chooses: one for small models, else one for each core."),
+    Setting("ENSEMBLE_SECRET_KEY", str, "", "Key that links and cookies are made with; default: one made at the first start, in the data folder."),
+    Setting("ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."),
+    Setting("ENSEMBLE_ALLOWED_HOSTS", str, "*", "Host names that are answered, separated by commas."),
+    Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session ends after this many days without anybody in it."),
+    Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),
+    Setting("ENSEMBLE_MAX_DOCUMENT_BYTES", int, 16 * 2**20, "A session's text with its editing history."),
+    Setting("ENSEMBLE_MAX_FILES", int, 200, "Files that a new session may begin with."),
+    Setting("ENSEMBLE_MAX_FILE_BYTES", int, 2**20, "One file of a new session."),
+    Setting("ENSEMBLE_MAX_FRAME_BYTES", int, 2 * 2**20, "One WebSocket frame."),
+    Setting("ENSEMBLE_MAX_FRAMES_PER_SECOND", int, 200, "Frames of one connection; one that sends more is read more slowly."),
+    Setting("ENSEMBLE_MAX_PARTICIPANTS", int, 200, "Participants of a session at one time."),
+    Setting("ENSEMBLE_MAX_SESSIONS_PER_HOUR", int, 120, "New sessions of one address in an hour."),
+    Setting("ENSEMBLE_MAX_NAME_LENGTH", int, 40, "Characters of a participant's name."),
+    Setting("ENSEMBLE_MAX_AWARENESS_BYTES", int, 4096, "One awareness state (caret and selection)."),
+    Setting("ENSEMBLE_MAX_OUTBOX_BYTES", int, 16 * 2**20, "What may wait for one slow connection before it is closed to catch up anew."),
+    Setting("ENSEMBLE_MAX_RUNS", int, 16, "Runs of a session under way or waiting."),
+    Setting("ENSEMBLE_MAX_PARALLEL_RUNS", int, 4, "Runs of a session that stream at the same time."),
+    Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
+    Setting("ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens that the model holds, for all prompts and answers together."),
+)
+
+
+def read(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Name -> value. Raises BadSetting."""
+    return {setting.name: _value(setting, environment.get(setting.name, "")) for setting in SETTINGS}
+
+
+def _value(setting: Setting, text: str) -> Any:
+    if not text:
+        return setting.default
+    if setting.kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise BadSetting(f"{setting.name} is {text!r}; it must be 1 or 0.")
+    if setting.kind is int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise BadSetting(f"{setting.name} is {text!r}; it must be a whole number.") from None
+        if number < 0:
+            raise BadSetting(f"{setting.name} is {number}; it must not be negative.")
+        return number
+    return text
+
+
+def database(url: str, data: Path) -> dict[str, Any]:
+    """Django's DATABASES entry. Raises BadSetting."""
+    if not url:
+        return _sqlite(str(data / "ensemble.sqlite3"))
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return _sqlite(unquote(parts.path.removeprefix("/")) or ":memory:")
+    if parts.scheme in ("postgres", "postgresql"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path.lstrip("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": unquote(parts.hostname or ""),
+            "PORT": str(parts.port or ""),
+        }
+    raise BadSetting(f"DATABASE_URL begins with {parts.scheme!r}; it must be sqlite:///path or postgres://user:password@host/name.")
+
+
+def _sqlite(name: str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "OPTIONS": {
+            # FULL: what was shown as saved outlives a power cut too. Group commit pays for it.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=10000;",
+            "transaction_mode": "IMMEDIATE",
+        },
+        "TEST": {"NAME": name + ".test"},
+    }
+
+
+def model_path(value: str) -> Path:
+    return Path(value).expanduser() if value else EMBEDDED_MODEL
+
+
+def data_folder(value: str) -> Path:
+    path = Path(value).expanduser()
+    return path if path.is_absolute() else BASE / path
+
+
+values = read(os.environ)

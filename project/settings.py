@@ -1,0 +1,95 @@
+"""Django's settings, all of them from ``project.config``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from project import config
+
+
+def _secret_key(data: Path) -> str:
+    """The key of the data folder, made at the first start. Links die with it."""
+    path = data / "secret.key"
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(handle, "w") as file:
+            key = secrets.token_urlsafe(48)
+            file.write(key)
+        return key
+    except OSError as fault:
+        sys.exit(f"The data folder {data} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.")
+
+
+_values = config.values
+BASE_DIR = config.BASE
+DATA = config.data_folder(_values["ENSEMBLE_DATA"])
+SECRET_KEY = _values["ENSEMBLE_SECRET_KEY"] or _secret_key(DATA)
+DEBUG = _values["ENSEMBLE_DEBUG"]
+ALLOWED_HOSTS = [name.strip() for name in _values["ENSEMBLE_ALLOWED_HOSTS"].split(",") if name.strip()]
+PUBLIC_URL = _values["ENSEMBLE_PUBLIC_URL"].rstrip("/")
+_https = PUBLIC_URL.startswith("https://")
+
+try:
+    DATABASES = {"default": config.database(_values["DATABASE_URL"], DATA)}
+except config.BadSetting as bad:
+    sys.exit(str(bad))
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = ["daphne", "django.contrib.staticfiles", "channels", "editor", "project"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "project.security.middleware",
+    "django.middleware.common.CommonMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+ASGI_APPLICATION = "project.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# The bundle is served as esbuild leaves it: no collectstatic between a build and the page.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = _values["ENSEMBLE_MAX_DOCUMENT_BYTES"]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_HSTS_SECONDS = 31536000 if _https else 0
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "inference": {"level": "INFO"},
+        "editor": {"level": "INFO"},
+        "project": {"level": "INFO"},
+        # Access lines would hold every address; capabilities are in none of them, but nobody needs them either.
+        "django.channels.server": {"level": "ERROR"},
+        "daphne": {"level": "WARNING"},
+    },
+}

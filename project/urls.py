@@ -1,0 +1,22 @@
+"""Addresses of pages and the HTTP interface."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from editor import views
+from project import health
+
+urlpatterns = [
+    path("", views.landing),
+    path("s/<str:session>", views.session_page),
+    path("api/sessions", views.create_session),
+    path("api/sessions/<str:session>/join", views.join),
+    path("api/sessions/<str:session>/qr.svg", views.qr),
+    path("api/sessions/<str:session>/export.zip", views.export),
+    path("api/sessions/<str:session>/files/<path:path>", views.file_text),
+    path("api/languages", views.language),
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+]
