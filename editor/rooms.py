@@ -151,3 +151,15 @@ def _soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *argum
         loop.call_soon_threadsafe(function, *arguments)
     except RuntimeError:
         log.warning("The loop has ended before it could be told")
+
+
+_current: list[Rooms] = []
+
+
+def install(rooms: Rooms) -> None:
+    """The process's registry. Called once, by the project, which knows the engine."""
+    _current[:] = [rooms]
+
+
+def current() -> Rooms:
+    return _current[0]

@@ -14,11 +14,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 
 from editor.consumers import consumer, refuse
-from project.wiring import rooms
 
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": URLRouter([path("ws/<str:session>", consumer(rooms)), path("<path:rest>", refuse)]),
+        "websocket": URLRouter([path("ws/<str:session>", consumer), path("<path:rest>", refuse)]),
     }
 )

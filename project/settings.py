@@ -29,6 +29,7 @@ def _secret_key(data: Path) -> str:
 
 _values = config.values
 BASE_DIR = config.BASE
+ENSEMBLE = _values
 DATA = config.data_folder(_values["ENSEMBLE_DATA"])
 SECRET_KEY = _values["ENSEMBLE_SECRET_KEY"] or _secret_key(DATA)
 DEBUG = _values["ENSEMBLE_DEBUG"]
@@ -42,7 +43,7 @@ except config.BadSetting as bad:
     sys.exit(str(bad))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-INSTALLED_APPS = ["daphne", "django.contrib.staticfiles", "channels", "editor", "project"]
+INSTALLED_APPS = ["daphne", "django.contrib.staticfiles", "channels", "editor", "project.apps.ProjectConfig"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

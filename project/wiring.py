@@ -6,18 +6,23 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from editor.room import Limits
 from editor.rooms import Rooms
 from inference.api import Engine
-from inference.llama import LlamaEngine, Options
 from project import config
+
+if TYPE_CHECKING:
+    from inference.llama import Options
 
 # Models up to this size decode as fast on one thread, and leave the other cores to people's keystrokes.
 ONE_THREAD_BYTES = 64 * 2**20
 
 
 def options() -> Options:
+    from inference.llama import Options
+
     values = config.values
     path = config.model_path(values["ENSEMBLE_MODEL"])
     small = path.exists() and path.stat().st_size <= ONE_THREAD_BYTES
@@ -41,6 +46,9 @@ def _extra_buffers() -> bool:
 
 
 def make_engine(loop: asyncio.AbstractEventLoop) -> Engine:
+    # Not at the top: every management command would load llama.cpp.
+    from inference.llama import LlamaEngine
+
     return LlamaEngine(options(), loop)
 
 
@@ -49,4 +57,6 @@ def limits() -> Limits:
     return Limits(**{name: values[name] for name in Limits.__dataclass_fields__})
 
 
-rooms = Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"])
+
+def make_rooms() -> Rooms:
+    return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"])

@@ -57,6 +57,8 @@ export class Connection extends ObservableV2<Events> {
   #queue: Uint8Array[] = [];
   /** Local updates not yet known to be durable; what is resent piecewise if a reconnect's difference is too large. */
   #unsaved: Uint8Array[] = [];
+  /** Sync step 2 and update frames sent on this socket, as `saved` counts them. */
+  #sent = 0;
   #failing = "";
   #saveState: SaveState = "connecting";
   #lastFlush = 0;
@@ -125,6 +127,7 @@ export class Connection extends ObservableV2<Events> {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#received = this.#answered = this.#asked = false;
+    this.#sent = 0;
     this.#lastFrame = Date.now();
     socket.onopen = () => {
       this.#attempts = 0;
@@ -186,7 +189,7 @@ export class Connection extends ObservableV2<Events> {
   #readText(data: string): void {
     const message = JSON.parse(data) as ToClient;
     if (message.type === "welcome") this.limits = message.limits;
-    if (message.type === "saved") this.#saved(message.clock);
+    if (message.type === "saved") this.#saved(message.updates);
     if (message.type === "storage") {
       this.#failing = message.state === "failing" ? message.message : "";
       this.#showSaveState();
@@ -282,6 +285,7 @@ export class Connection extends ObservableV2<Events> {
     writeVarUint(encoder, SYNC);
     writeVarUint(encoder, kind);
     writeVarUint8Array(encoder, body);
+    if (kind !== STEP1) this.#sent++;
     if (this.connected) this.#socket?.send(toUint8Array(encoder));
   }
 
@@ -303,8 +307,9 @@ export class Connection extends ObservableV2<Events> {
     this.#socket?.send(toUint8Array(encoder));
   }
 
-  #saved(clock: number): void {
-    if (this.#queue.length === 0 && clock >= Y.getState(this.doc.store, this.doc.clientID)) this.#unsaved = [];
+  /** Counts frames, not clocks: a deletion has no clock. */
+  #saved(updates: number): void {
+    if (this.#queue.length === 0 && updates >= this.#sent) this.#unsaved = [];
     this.#showSaveState();
   }
 

@@ -94,7 +94,7 @@ export type ToClient =
   | { type: "participants"; participants: Participant[] }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
   | { type: "model"; model: Model }
-  | { type: "saved"; clock: number }
+  | { type: "saved"; clock: number; updates: number }
   | { type: "storage"; state: "ok" | "failing"; message: string }
   | { type: "run.queued"; run: string; position: number; by: By; instruction: string; file: string }
   | {

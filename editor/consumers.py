@@ -1,0 +1,236 @@
+"""The WebSocket: decode, authorise, call the room. No logic.
+
+Plain ASGI: one task reads, one empties the outbox, so that a slow reader never holds up what it sends (a Stop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from editor import access, presence, protocol, rooms, storage
+from editor.models import Participant
+from editor.permissions import Action, may
+from editor.protocol import Close, ProtocolError
+from editor.room import Member, Person
+from editor.rooms import LiveRoom
+from editor.runs import public_model
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+BAD_FRAMES = 20
+
+NEEDS: dict[str, Action] = {
+    "instruction.typed": "instruct",
+    "run.start": "instruct",
+    "run.steer": "instruct",
+    "run.stop": "stop",
+    "run.undo": "instruct",
+    "run.keep": "instruct",
+}
+
+
+async def refuse(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    await _close(receive, send, protocol.NOT_FOUND)
+
+
+async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    session = scope["url_route"]["kwargs"]["session"]
+    headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
+    # A cookie comes along with whatever page asks: only our own may. A Bearer token is sent on purpose.
+    if access.bearer(headers) is None and not _same_origin(headers):
+        return await _close(receive, send, protocol.FORBIDDEN)
+    found, participant = await sync_to_async(access.identify, thread_sensitive=False)(session, headers)
+    if found is None:
+        return await _close(receive, send, protocol.NOT_FOUND)
+    if participant is None:
+        return await _close(receive, send, protocol.UNAUTHORISED)
+    try:
+        live = await rooms.current().get(session)
+    except rooms.NoSession:
+        return await _close(receive, send, protocol.NOT_FOUND)
+    except Exception:
+        log.exception("A session could not be loaded")
+        return await _close(receive, send, protocol.UNAVAILABLE)
+    await Connection(live, _person(live, participant), send).run(receive)
+
+
+def _same_origin(headers: dict[str, str]) -> bool:
+    origin = headers.get("origin", "")
+    return origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
+
+
+async def _close(receive: Receive, send: Send, close: Close) -> None:
+    """Accepts first: a refused handshake has no code that a browser could read."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": close.code, "reason": close.doc})
+
+
+def _person(live: LiveRoom, participant: Participant) -> Person:
+    """All connections of a participant share one Person."""
+    for member in live.room.members:
+        if member.person.id == participant.pk:
+            return member.person
+    return Person(participant.pk, participant.name, participant.color, participant.role)
+
+
+class Connection:
+    """One accepted WebSocket."""
+
+    def __init__(self, live: LiveRoom, person: Person, send: Send) -> None:
+        self._live = live
+        self._send = send
+        self._ready = asyncio.Event()
+        self._member = Member(person, self._ready.set)
+        self._bad = 0
+        limits = live.room.limits
+        self._rate = limits.frames_per_second
+        self._credit = float(2 * limits.frames_per_second)
+        self._counted = asyncio.get_running_loop().time()
+        self._warned = False
+
+    async def run(self, receive: Receive) -> None:
+        await receive()  # websocket.connect
+        await self._send({"type": "websocket.accept"})
+        writer = asyncio.get_running_loop().create_task(self._write())
+        self._live.room.join(self._member)
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    return
+                if self._member.closing:
+                    continue
+                await self._throttle()
+                self._handle(message)
+        finally:
+            self._live.room.leave(self._member)
+            writer.cancel()
+
+    async def _write(self) -> None:
+        member = self._member
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while member.outbox:
+                frame = member.outbox.popleft()
+                member.queued -= len(frame)
+                await self._send({"type": "websocket.send", "bytes" if isinstance(frame, bytes) else "text": frame})
+            if member.closing:
+                await self._send({"type": "websocket.close", "code": member.closing.code, "reason": member.closing.doc})
+                return
+
+    async def _throttle(self) -> None:
+        """Reads no faster than the limit; nothing is lost."""
+        now = asyncio.get_running_loop().time()
+        self._credit = min(2.0 * self._rate, self._credit + (now - self._counted) * self._rate) - 1
+        self._counted = now
+        if self._credit < 0:
+            if not self._warned:
+                self._warned = True
+                message = f"More than {self._rate} frames a second (ENSEMBLE_MAX_FRAMES_PER_SECOND): they are read more slowly."
+                self._error(ProtocolError("too_fast", message))
+            await asyncio.sleep(-self._credit / self._rate)
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        data, text = message.get("bytes"), message.get("text")
+        limit = self._live.room.limits.frame_bytes
+        try:
+            if len(data if data is not None else text or "") > limit:
+                self._error(ProtocolError("too_large", f"A frame may have {limit} bytes (ENSEMBLE_MAX_FRAME_BYTES)."))
+                return self._member.close(protocol.TOO_LARGE)
+            if data is not None:
+                self._live.room.receive(self._member, data)
+            else:
+                self._text(text or "")
+        except ProtocolError as fault:
+            self._error(fault)
+            if fault.code == "bad_frame":
+                self._bad += 1
+                if self._bad >= BAD_FRAMES:
+                    self._member.close(protocol.BAD_FRAME)
+            elif fault.code == "too_large":
+                # An update that is left out leaves a hole that nothing after it can cross.
+                self._member.close(protocol.TOO_LARGE)
+        except Exception:
+            log.exception("A message could not be handled")
+            self._error(ProtocolError("internal", "The server failed at this message; its log says more."))
+
+    def _error(self, fault: ProtocolError) -> None:
+        self._live.room.tell(self._member, "error", code=fault.code, message=fault.message)
+
+    def _text(self, text: str) -> None:
+        try:
+            decoded = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ProtocolError("bad_message", "A text frame must be a JSON object with a string `type`.") from None
+        message = protocol.check(decoded)
+        kind = message["type"]
+        if kind == "hello":
+            return self._hello(message)
+        if not self._member.hello:
+            return  # it would not understand an answer
+        if not may(self._member.person.role, NEEDS[kind]):
+            raise ProtocolError("forbidden", "Viewers can watch only. Ask for the edit link.")
+        runs, member = self._live.runs, self._member
+        if kind == "instruction.typed":
+            runs.typed(member, message["text"], message["file"], message.get("selection"))
+        elif kind == "run.start" and message.get("mode") == "ask":
+            runs.ask()
+        elif kind == "run.start":
+            runs.start(member, message["instruction"], message["file"], message.get("selection"), message.get("variants", 1))
+        elif kind == "run.steer":
+            runs.steer(member, message["run"], message["instruction"])
+        elif kind == "run.stop":
+            runs.stop(message.get("run"))
+        elif kind == "run.undo":
+            runs.undo(message["run"])
+        elif kind == "run.keep":
+            runs.keep(message["run"])
+
+    def _hello(self, message: dict[str, Any]) -> None:
+        room, member = self._live.room, self._member
+        if message["version"] != protocol.VERSION:
+            member.hello = True
+            raise ProtocolError("unsupported_version", f"This server speaks version {protocol.VERSION} of the protocol.")
+        if message.get("name"):
+            self._rename(message["name"])
+        person = member.person
+        room.hello(
+            member,
+            {
+                "version": protocol.VERSION,
+                "role": person.role,
+                **person.public(),
+                "session": {"id": room.session, "title": room.title, "expires_at": room.expires_at},
+                "model": public_model(rooms.current().engine.info),
+                "limits": public_limits(room.limits),
+                "participants": room.participants(),
+                "runs": list(self._live.runs.cards.values()),
+            },
+        )
+
+    def _rename(self, name: str) -> None:
+        room, person = self._live.room, self._member.person
+        cleaned = presence.clean_name(name, room.limits.name_length)
+        if cleaned == person.name:
+            return
+        room.rename(person, cleaned)
+        room.announce_participants()
+        storage.writer.call(lambda: Participant.objects.filter(pk=person.id).update(name=cleaned))
+
+
+def public_limits(limits: Any) -> dict[str, int]:
+    """As ``welcome`` tells them: the names of the settings table without their common beginning."""
+    return {f"max_{name}": getattr(limits, name) for name in limits.__dataclass_fields__} | {
+        "max_instruction_length": protocol.INSTRUCTION_LIMIT,
+    }

@@ -1,0 +1,291 @@
+"""Pages and the HTTP interface."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+import zipfile
+from collections import deque
+from typing import Any
+
+import segno
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from editor import access, rooms, storage
+from editor.languages import detect
+from editor.models import Participant, Session
+from editor.permissions import LINK_ROLES, may
+from editor.protocol import utf16_length
+
+FIRST_FILE = "main.py"
+PATH_LENGTH = 200
+TITLE_LENGTH = 100
+HOUR_S = 3600
+
+_created: dict[str, deque[float]] = {}
+
+
+class Refused(Exception):
+    """An answer with an error status; ``code`` as in the protocol."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def _refusal(refused: Refused) -> JsonResponse:
+    return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status)
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    if request.method != "POST":
+        raise Refused(405, "bad_message", "Use POST with a JSON object.")
+    try:
+        body = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError):
+        raise Refused(400, "bad_message", "The request's body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "bad_message", "The request's body must be a JSON object.")
+    return body
+
+
+def _string(body: dict[str, Any], name: str, longest: int) -> str:
+    value = body.get(name, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str) or utf16_length(value) > longest:
+        raise Refused(400, "bad_message", f"`{name}` must be a string of at most {longest} characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Refused(400, "bad_message", f"`{name}` holds half of a surrogate pair.") from None
+    return value
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    return render(request, "landing.html", {"csp_nonce": request.csp_nonce})  # type: ignore[attr-defined]
+
+
+def session_page(request: HttpRequest, session: str) -> HttpResponse:
+    """The shell. It tells nothing but whether the session exists: the token is in the fragment, which no server sees."""
+    found = access.find_session(session)
+    context = {"csp_nonce": request.csp_nonce, "session_id": session, "title": found.title if found else ""}  # type: ignore[attr-defined]
+    if found is None:
+        context |= {"message": "This session does not exist, or it has ended.", "status": 404}
+        return render(request, "error.html", context, status=404)
+    return render(request, "session.html", context)
+
+
+def create_session(request: HttpRequest) -> HttpResponse:
+    try:
+        body = _body(request)
+        title = _string(body, "title", TITLE_LENGTH).strip()
+        files = _files(body.get("files"))
+        _count_session(request.META.get("REMOTE_ADDR", ""))
+    except Refused as refused:
+        return _refusal(refused)
+    session = storage.writer.call(lambda: access.create_session(title, files or [(FIRST_FILE, "")])).result()
+    tokens = {link: access.token(session, link) for link in LINK_ROLES}
+    links = {link: _link(request, session, link) for link in ("edit", "view")}
+    return JsonResponse({"id": session.pk, "expires_at": session.expires_at.isoformat(), "links": links, "tokens": tokens}, status=201)
+
+
+def _files(value: Any) -> list[tuple[str, str]]:
+    limits = settings.ENSEMBLE
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(file, dict) for file in value):
+        raise Refused(400, "bad_message", "`files` must be a list of {path, content} objects.")
+    if len(value) > limits["ENSEMBLE_MAX_FILES"]:
+        raise Refused(413, "too_large", f"{len(value)} files are more than the limit of {limits['ENSEMBLE_MAX_FILES']} (ENSEMBLE_MAX_FILES).")
+    files = []
+    for file in value:
+        path = clean_path(_string(file, "path", PATH_LENGTH))
+        content = file.get("content", "")
+        if not isinstance(content, str):
+            raise Refused(400, "bad_message", f"{path}: `content` must be a string.")
+        try:
+            length = len(content.encode())
+        except UnicodeEncodeError:
+            raise Refused(400, "bad_message", f"{path}: the content holds half of a surrogate pair.") from None
+        if length > limits["ENSEMBLE_MAX_FILE_BYTES"]:
+            raise Refused(
+                413, "too_large", f"{path} has {length} bytes; the limit is {limits['ENSEMBLE_MAX_FILE_BYTES']} (ENSEMBLE_MAX_FILE_BYTES)."
+            )
+        files.append((path, content.replace("\r\n", "\n").replace("\r", "\n")))
+    if sum(len(content.encode()) for _, content in files) > limits["ENSEMBLE_MAX_DOCUMENT_BYTES"] // 2:
+        raise Refused(413, "too_large", "The files together are too large for one session (ENSEMBLE_MAX_DOCUMENT_BYTES).")
+    return files
+
+
+def clean_path(path: str) -> str:
+    """A relative path with no way out of its folder."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    cleaned = "/".join("".join(c for c in part if c.isprintable()) for part in parts)
+    if not cleaned:
+        raise Refused(400, "bad_message", "A file needs a path such as `main.py`.")
+    return cleaned
+
+
+def _count_session(address: str) -> None:
+    limit = settings.ENSEMBLE["ENSEMBLE_MAX_SESSIONS_PER_HOUR"]
+    now = time.monotonic()
+    for known in [a for a, times in _created.items() if times[-1] < now - HOUR_S]:
+        del _created[known]
+    times = _created.setdefault(address, deque(maxlen=limit + 1))
+    while times and times[0] < now - HOUR_S:
+        times.popleft()
+    if len(times) >= limit:
+        raise Refused(429, "too_fast", f"{limit} sessions an hour from one address are the limit (ENSEMBLE_MAX_SESSIONS_PER_HOUR). Try again later.")
+    times.append(now)
+
+
+def _link(request: HttpRequest, session: Session, link: str) -> str:
+    base = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    return f"{base}/s/{session.pk}#{access.token(session, link)}"
+
+
+def _session(session_id: str) -> Session:
+    session = access.find_session(session_id)
+    if session is None:
+        raise Refused(404, "not_found", "This session does not exist, or it has ended.")
+    return session
+
+
+def join(request: HttpRequest, session: str) -> HttpResponse:
+    """Exchanges a token for a cookie; without one, the cookie says who comes back."""
+    try:
+        body = _body(request)
+        given, name = _string(body, "token", 200), _string(body, "name", 400)
+        found = _session(session)
+        participant = access.participant_of(found, request.COOKIES)
+        if given:
+            link = access.link_of(found, given)
+            if link is None:
+                raise Refused(401, "forbidden", "This link is not valid any more. Ask for the new one.")
+            # A reload, or a second tab, of somebody with the same link is the same participant.
+            if participant is None or participant.role != LINK_ROLES[link]:
+                participant = storage.writer.call(lambda: access.add_participant(found, link, name)).result()
+        if participant is None:
+            raise Refused(401, "forbidden", "Open the link that you were given: it holds the key to this session.")
+    except Refused as refused:
+        return _refusal(refused)
+    answer = JsonResponse(
+        {
+            "role": participant.role,
+            "participant": participant.pk,
+            "name": participant.name,
+            "color": participant.color,
+            "title": found.title,
+            "links": _links(request, found, participant),
+        }
+    )
+    answer.set_cookie(
+        access.cookie_name(found.pk),
+        access.cookie_value(participant),
+        max_age=access.COOKIE_AGE_S,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+    )
+    return answer
+
+
+def _links(request: HttpRequest, session: Session, participant: Participant) -> dict[str, str]:
+    allowed = {"edit": may(participant.role, "share_edit"), "view": may(participant.role, "share_view")}
+    return {link: _link(request, session, link) for link, shared in allowed.items() if shared}
+
+
+def qr(request: HttpRequest, session: str) -> HttpResponse:
+    """The QR code of a link. The token is in no address: the cookie says which links this person may share."""
+    try:
+        found = _session(session)
+        participant = access.participant_of(found, request.COOKIES)
+        url = _links(request, found, participant).get(request.GET.get("role", "")) if participant else None
+        if url is None:
+            raise Refused(403, "forbidden", "Join the session first; then ask for a link that you may share.")
+    except Refused as refused:
+        return _refusal(refused)
+    out = io.BytesIO()
+    segno.make(url, error="m", micro=False).save(out, kind="svg", border=2, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=True)
+    return HttpResponse(out.getvalue(), content_type="image/svg+xml")
+
+
+async def _readable(request: HttpRequest, session: str) -> rooms.LiveRoom:
+    """The live room of somebody who may read it. Raises Refused."""
+
+    def check() -> None:
+        role = access.role_of(_session(session), {name.lower(): value for name, value in request.headers.items()})
+        if role is None or not may(role, "read"):
+            raise Refused(401, "forbidden", "Join the session first, or send its token as `Authorization: Bearer`.")
+
+    await sync_to_async(check)()
+    try:
+        return await rooms.current().get(session)
+    except rooms.NoSession:
+        raise Refused(404, "not_found", "This session does not exist, or it has ended.") from None
+    except storage.Unloadable:
+        raise Refused(503, "internal", "The session's text cannot be read just now. It is safe; try again later.") from None
+
+
+async def file_text(request: HttpRequest, session: str, path: str) -> HttpResponse:
+    """A file as it stands."""
+    try:
+        document = (await _readable(request, session)).room.document
+        file = next((file for file, known in document.files().items() if known == path), None)
+        if file is None:
+            raise Refused(404, "not_found", f"There is no file {path} in this session.")
+    except Refused as refused:
+        return _refusal(refused)
+    return HttpResponse(document.text(file), content_type="text/plain; charset=utf-8")
+
+
+async def export(request: HttpRequest, session: str) -> HttpResponse:
+    """All files as they stand, in a zip."""
+    try:
+        live = await _readable(request, session)
+    except Refused as refused:
+        return _refusal(refused)
+    document = live.room.document
+    files = [(path, document.text(file)) for file, path in document.files().items()]
+    answer = HttpResponse(await asyncio.to_thread(_zipped, files), content_type="application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_slug(live.room.title)}.zip"'
+    return answer
+
+
+def _zipped(files: list[tuple[str, str]]) -> bytes:
+    out = io.BytesIO()
+    used: set[str] = set()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files:
+            # Paths come from the document, where anybody may write anything.
+            try:
+                name = unique = clean_path(path)
+            except Refused:
+                name = unique = "unnamed"
+            number = 2
+            while unique in used:
+                unique = f"{name}.{number}"
+                number += 1
+            used.add(unique)
+            archive.writestr(unique, text)
+    return out.getvalue()
+
+
+def _slug(title: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in title).strip("-") or "ensemble"
+
+
+def language(request: HttpRequest) -> HttpResponse:
+    """The language of a new or dropped file, by Pygments."""
+    try:
+        body = _body(request)
+        found = detect(_string(body, "path", PATH_LENGTH), _string(body, "content", 65536))
+    except Refused as refused:
+        return _refusal(refused)
+    return JsonResponse({"language": found.name, "extension": found.extension})

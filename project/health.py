@@ -1,0 +1,51 @@
+"""Whether the process lives, whether it can serve, and its figures."""
+
+from __future__ import annotations
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from editor import rooms
+
+
+def livez(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"ok": True})
+
+
+async def readyz(request: HttpRequest) -> HttpResponse:
+    """503 until the database answers and the model is ready."""
+    from asgiref.sync import sync_to_async
+
+    def database() -> str:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return "ready"
+        except Exception as fault:
+            return f"failed: {type(fault).__name__}"
+
+    state = {"database": await sync_to_async(database)(), "model": rooms.current().engine.info.state}
+    ready = all(value == "ready" for value in state.values())
+    return JsonResponse({"ready": ready, **state}, status=200 if ready else 503)
+
+
+class _Rooms:
+    def collect(self) -> list[GaugeMetricFamily]:
+        live, members = rooms.current().counts()
+        return [
+            GaugeMetricFamily("ensemble_rooms", "Sessions that are live in memory.", value=live),
+            GaugeMetricFamily("ensemble_connections", "Open WebSockets.", value=members),
+        ]
+
+
+_registered = False
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    global _registered
+    if not _registered:
+        _registered = True
+        REGISTRY.register(_Rooms())  # type: ignore[arg-type]
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

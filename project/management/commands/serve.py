@@ -1,0 +1,124 @@
+"""``manage.py serve``: checks what the server needs, migrates, starts Daphne, and prints the link."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from project import config
+
+
+class Command(BaseCommand):
+    help = "Starts Ensemble."
+
+    def handle(self, *args: Any, **kwargs: Any) -> None:
+        values = config.values
+        host, port = values["HOST"], values["PORT"]
+        bound = _bind(host, port)
+        _check_data()
+        _check_model()
+        try:
+            call_command("migrate", verbosity=0, interactive=False)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            connection.close()
+        except Exception as fault:
+            raise CommandError(f"The database cannot be used: {fault}. Check DATABASE_URL and ENSEMBLE_DATA.") from None
+        self._serve(bound)
+
+    def _serve(self, bound: socket.socket) -> None:
+        # Installing the reactor has to come before anything else of Twisted.
+        from daphne.server import Server  # isort: skip
+
+        from autobahn.websocket.protocol import WebSocketServerProtocol  # noqa: F401
+        from twisted.internet import reactor
+
+        from editor import rooms
+        from project.asgi import application
+
+        host, port = bound.getsockname()[:2]
+        bound.set_inheritable(True)
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        link = settings.PUBLIC_URL or f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+        def ready() -> None:
+            # Our own limit answers before this one: it is there for what no honest client sends.
+            server.ws_factory.setProtocolOptions(maxMessagePayloadSize=4 * config.values["ENSEMBLE_MAX_FRAME_BYTES"])
+            asyncio.get_event_loop().call_soon(lambda: rooms.current().engine)
+            self.stdout.write(f"Ensemble is open at {link}  (Ctrl-C ends it)")
+            self.stdout.flush()
+
+        server = Server(
+            application=application,
+            endpoints=[f"fd:fileno={bound.fileno()}"],
+            signal_handlers=True,
+            websocket_timeout=-1,
+            ping_interval=20,
+            ping_timeout=30,
+            verbosity=0,
+            server_name="Ensemble",
+            ready_callable=ready,
+        )
+        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)
+        server.run()
+
+
+def _shut_down() -> Any:
+    """Members are told, runs end, everything is written; then the reactor may stop."""
+    from twisted.internet.defer import Deferred
+
+    from editor import rooms
+
+    return Deferred.fromFuture(asyncio.ensure_future(rooms.current().close()))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Bound before anything else, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(128)
+    except (OSError, OverflowError) as fault:
+        raise CommandError(f"Port {port} on {host} cannot be used ({fault}). Set PORT to a free one, such as PORT={port + 1}.") from None
+    bound.setblocking(False)
+    return bound
+
+
+def _check_data() -> None:
+    probe = settings.DATA / ".writable"
+    try:
+        settings.DATA.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as fault:
+        raise CommandError(
+            f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours."
+        ) from None
+
+
+def _check_model() -> None:
+    """A file that crashes llama.cpp would take the server with it: a child process tries it first, once a file."""
+    path = config.model_path(config.values["ENSEMBLE_MODEL"])
+    way_out = "Set ENSEMBLE_MODEL to a GGUF file, or leave it empty for the embedded model."
+    if not path.is_file():
+        raise CommandError(f"The model file {path} does not exist. {way_out}")
+    status = path.stat()
+    stamp = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {sys.version_info[:2]}"
+    known = settings.DATA / "model.probed"
+    if known.exists() and known.read_text() == stamp:
+        return
+    result = subprocess.run([sys.executable, "-m", "inference.probe", str(path)], cwd=config.BASE, capture_output=True, text=True, check=False)
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or [f"llama.cpp ended with status {result.returncode}"])[-1]
+        raise CommandError(f"The model {path} cannot be used: {reason}. {way_out}")
+    known.write_text(stamp)
