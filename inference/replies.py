@@ -81,7 +81,10 @@ class PatchReader:
 
 FENCE = re.compile(r"^\s*(```|~~~)[\w+#.-]*\s*$")
 TAG = re.compile(r"^\s*</?(region|code)>\s*$")
-CHATTER = re.compile(r"^(sure|here|certainly|of course|okay|ok|below|this is|the (new|updated|rewritten|revised))\b.*[:!.]\s*$", re.IGNORECASE)
+CHATTER_START = r"(sure|here|certainly|of course|okay|ok|below|this is|the (new|updated|rewritten|revised))\b"
+CHATTER = re.compile(CHATTER_START + r".*[:!.]\s*$", re.IGNORECASE)
+# With so much of the first line it is known whether it begins like chatter.
+TELLING = 16
 
 
 class RewriteReader:
@@ -113,7 +116,8 @@ class RewriteReader:
         if self.complete:
             return out
         self._line = rest
-        if self._begun and len(rest) > self._sent and rest.strip() and rest.lstrip()[0] not in "`~<":
+        if len(rest) > self._sent and self._is_text(rest):
+            self._begun = True
             self._emit(rest[self._sent :], out)
             self._sent = len(rest)
         return out
@@ -127,6 +131,13 @@ class RewriteReader:
             self._emit(self._chatter, out)
         self.complete = True
         return out
+
+    def _is_text(self, partial: str) -> bool:
+        """Whether an unfinished line is surely text of the region, and no fence, tag or chatter."""
+        stripped = partial.lstrip()
+        if not stripped or stripped[0] in "`~<" or self._chatter:
+            return False
+        return self._begun or (len(stripped) >= TELLING and not re.match(CHATTER_START, stripped, re.IGNORECASE))
 
     def _end_line(self, line: str, out: list[Event]) -> None:
         self._line = ""

@@ -107,7 +107,8 @@ export function carets(text: Y.Text, awareness: Awareness) {
     #tell(): void {
       queueMicrotask(() => {
         const local = awareness.getLocalState() as Presence | null;
-        if (!local || !text.doc || (!this.view.hasFocus && local.cursor)) return;
+        // Who has not yet been in the text is nowhere in it; who left it stays where they were.
+        if (!local || !text.doc || !this.view.hasFocus) return;
         const { anchor, head } = this.view.state.selection.main;
         const now = caretIn(text, local);
         if (now && now.anchor === anchor && now.head === head) return;

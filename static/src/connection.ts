@@ -45,7 +45,6 @@ export class Connection extends ObservableV2<Events> {
   #socket: WebSocket | null = null;
   #attempts = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #name = "";
   #ended = false;
   #everOpen = false;
   /** Both ways: the server has answered our step 1, and we have answered the server's. */
@@ -96,14 +95,18 @@ export class Connection extends ObservableV2<Events> {
     return this.#unsaved.length > 0;
   }
 
-  connect(name: string): void {
-    this.#name = name;
+  /** The server has sent what this page lacked: positions mean the same on both sides. */
+  get synced(): boolean {
+    return this.#received;
+  }
+
+  connect(): void {
     this.#open();
   }
 
-  rename(name: string): void {
-    this.#name = name;
-    this.send({ type: "hello", version: VERSION, name });
+  /** False if there is no open socket. */
+  rename(name: string): boolean {
+    return this.send({ type: "hello", version: VERSION, name });
   }
 
   /** False if there is no open socket: nothing is queued, for a stale instruction helps nobody. */
@@ -133,7 +136,7 @@ export class Connection extends ObservableV2<Events> {
       this.#attempts = 0;
       this.#everOpen = true;
       this.emit("open", []);
-      this.send({ type: "hello", version: VERSION, name: this.#name });
+      this.send({ type: "hello", version: VERSION });
       this.#renewAwareness();
       this.#sendAwareness();
       this.#askForState();

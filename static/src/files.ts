@@ -22,6 +22,7 @@ export class FilesPanel {
   readonly #add = need<HTMLFormElement>("#file-add");
   readonly #o: Options;
   #editing: string | null = null;
+  #drawing = false;
 
   constructor(options: Options) {
     this.#o = options;
@@ -103,6 +104,7 @@ export class FilesPanel {
     const editing =
       this.#editing === null ? null : this.#list.querySelector(`[data-file="${CSS.escape(this.#editing)}"]`);
     const focused = document.activeElement?.closest<HTMLElement>("[data-file]")?.dataset.file;
+    this.#drawing = true;
     this.#list.replaceChildren(
       ...files.map((entry) => (entry.id === this.#editing && editing ? editing : this.#row(entry))),
     );
@@ -110,6 +112,7 @@ export class FilesPanel {
       const again = this.#list.querySelector<HTMLElement>(`[data-file="${CSS.escape(focused)}"]`);
       (again?.querySelector<HTMLElement>("input") ?? again?.querySelector<HTMLElement>(".file-open"))?.focus();
     }
+    this.#drawing = false;
     need("#files-empty").hidden = files.length > 0;
     document.body.toggleAttribute("data-no-file", this.#o.editor.file === null);
     need("#current-file").textContent = this.#o.files.path(this.#o.editor.file ?? "") ?? "No file";
@@ -194,7 +197,8 @@ export class FilesPanel {
     });
     this.#editing = id;
     const done = () => {
-      if (this.#editing !== id) return;
+      // Drawing the list anew takes the focus away for a moment.
+      if (this.#editing !== id || this.#drawing) return;
       this.#editing = null;
       this.#draw();
     };
@@ -204,8 +208,8 @@ export class FilesPanel {
       const next = input.value.trim();
       const problem = this.#o.files.problem(next, id);
       if (problem) return toast(problem, "warn");
-      if (next !== path) this.#o.files.rename(id, next);
       done();
+      if (next !== path) this.#o.files.rename(id, next);
     });
     input.addEventListener("blur", done);
     row.replaceChildren(input);

@@ -227,7 +227,7 @@ export class InstructionBar {
     setIcon(this.#button, steering ? "steer" : "run");
     this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
     this.#button.disabled =
-      this.#o.editor.file === null || this.#model?.state !== "ready" || this.#input.value.trim() === "";
+      this.#o.editor.file === null || this.#model?.state === "failed" || this.#input.value.trim() === "";
     this.#input.disabled = this.#o.editor.file === null;
     this.#input.maxLength = INSTRUCTION_LIMIT;
     this.#input.placeholder = steering ? "Say what should be different…" : "Type what you want changed…";
@@ -272,11 +272,12 @@ export class InstructionBar {
       run.state === "queued" ? (run.position > 1 ? `waits, place ${run.position}: ` : "is about to begin: ") : "",
       h("q", {}, run.instruction),
     );
+    this.#showFigures();
+    if (!this.#o.mayRun) return;
     this.#stop.disabled = stopping;
     const label = stopping ? "Stopping…" : live.length > 1 ? `Stop all ${live.length}` : "Stop";
     need("#stop-label").textContent = label;
     this.#stop.setAttribute("aria-label", live.length > 1 ? label : `${label} ${whose}`);
-    this.#showFigures();
   }
 
   #whose(run: Run): string {

@@ -6,9 +6,10 @@ import { avatar, h, icon, need } from "./dom";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
 import { rememberName } from "./names";
+import { toast } from "./notices";
 import { type By, NAME_LIMIT, type Participant, type Role } from "./protocol";
 
-const SHOWN = 4;
+const narrow = matchMedia("(max-width: 599px)");
 const ROLE: Record<Role, string> = { host: "Host", editor: "Can edit", viewer: "Can view" };
 
 export class People {
@@ -55,8 +56,8 @@ export class People {
     const input = need<HTMLInputElement>("#my-name");
     const name = input.value.trim().slice(0, NAME_LIMIT);
     if (name === "" || name === this.me.name) return;
-    rememberName(name);
-    this.connection.rename(name);
+    if (this.connection.rename(name)) rememberName(name);
+    else toast("You are offline: your name can be changed when the connection is back.", "warn");
     this.#panel.hidePopover();
   }
 
@@ -68,9 +69,10 @@ export class People {
     this.#button.setAttribute("aria-label", `${people.length} ${people.length === 1 ? "person" : "people"} here`);
     const others = people.filter((each) => !this.isMe(each.participant));
     const row = [...(me ? [me] : []), ...others];
-    const rest = row.length - SHOWN;
+    const shown = narrow.matches ? 2 : 4;
+    const rest = row.length - shown;
     this.#button.replaceChildren(
-      ...row.slice(0, rest === 1 ? SHOWN + 1 : SHOWN).map((each) => avatar(each.name, each.color)),
+      ...row.slice(0, rest === 1 ? shown + 1 : shown).map((each) => avatar(each.name, each.color)),
       ...(rest > 1 ? [h("span", { class: "avatar more" }, `+${rest}`)] : []),
     );
     if (this.#followed && !people.some((each) => each.participant === this.#followed)) this.#follow(null);

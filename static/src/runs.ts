@@ -2,7 +2,7 @@
 import { ObservableV2 } from "lib0/observable";
 import type { Connection } from "./connection";
 import type { FileStore } from "./filestore";
-import type { By, Card, DiffLine, Figures, Mode, Outcome, Selection } from "./protocol";
+import type { By, Card, DiffLine, Figures, Mode, Outcome, Region, Selection } from "./protocol";
 import { locate, type Span, type Sticky, stick } from "./sticky";
 
 export type RunState = "queued" | "streaming" | Outcome;
@@ -35,8 +35,10 @@ export function isLive(run: Run): boolean {
   return run.state === "queued" || run.state === "streaming";
 }
 
-export class Runs extends ObservableV2<{ change: (run: Run) => void; reset: () => void }> {
+export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: () => void; reset: () => void }> {
   readonly #runs = new Map<string, Run>();
+  /** Regions told before the text they speak of has arrived. */
+  readonly #early = new Map<string, Region>();
 
   constructor(
     readonly connection: Connection,
@@ -52,13 +54,17 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; reset: () =
     });
     connection.on("run.started", (m) => {
       const { by, file, instruction, mode, model, continues, notes } = m;
-      const text = this.files.text(file);
       this.#change(m.run, {
         ...{ state: "streaming", by, file, instruction, mode, model, continues, notes },
         path: this.files.path(file) ?? "",
-        region: text && mode === "edit" ? stick(text, m.region) : null,
         lines: { first: m.region.first_line, last: m.region.last_line },
       });
+      if (connection.synced) this.#hold(m.run, m.region);
+      else this.#early.set(m.run, m.region);
+    });
+    connection.on("synced", () => {
+      for (const [run, region] of this.#early) this.#hold(run, region);
+      this.#early.clear();
     });
     connection.on("run.progress", ({ run: id, tokens, ttft_ms, tokens_per_s }) => {
       if (this.#runs.has(id)) this.#change(id, { tokens, ttft_ms, tokens_per_s });
@@ -170,13 +176,23 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; reset: () =
       };
       this.#runs.set(id, run);
     }
+    const marked = isLive(run) && run.region;
     Object.assign(run, change);
     this.emit("change", [run]);
+    if (marked !== (isLive(run) && run.region)) this.emit("regions", []);
+  }
+
+  #hold(id: string, region: Region): void {
+    const run = this.#runs.get(id);
+    const text = run && this.files.text(run.file);
+    if (run?.mode === "edit" && text) this.#change(id, { region: stick(text, region) });
   }
 
   /** What was live on a lost connection is told again after the welcome, if it still is. */
   #forgetLive(): void {
     for (const run of this.live()) this.#runs.delete(run.id);
+    this.#early.clear();
     this.emit("reset", []);
+    this.emit("regions", []);
   }
 }

@@ -11,7 +11,7 @@ import { rememberedName, rememberName } from "./names";
 import { type Action, banner, clearBanner, toast } from "./notices";
 import { Panels } from "./panels";
 import { People } from "./people";
-import { isLive, Runs } from "./runs";
+import { Runs } from "./runs";
 import { copyText, setUpShare } from "./share";
 import { emptyHint, Timeline } from "./timeline";
 
@@ -131,16 +131,8 @@ function start(joined: Joined): void {
   need("#timeline-empty-text").textContent = emptyHint(editable);
   need("#role").hidden = editable;
 
-  runs.on("reset", () => editor.refreshRegions());
-  const live = new Set<string>();
-  runs.on("change", (run) => {
-    if (isLive(run) === live.has(run.id)) return;
-    if (isLive(run)) live.add(run.id);
-    else live.delete(run.id);
-    editor.refreshRegions();
-  });
+  runs.on("regions", () => editor.refreshRegions());
   connection.on("run.started", ({ run: id, by }) => {
-    editor.refreshRegions();
     const run = runs.get(id);
     const span = run ? runs.span(run) : null;
     // Whoever asked sees it begin; nobody else's page jumps.
@@ -157,7 +149,7 @@ function start(joined: Joined): void {
     banner("broken", "warn", "This file holds something that is not text; it is shown read-only.", []),
   );
   followConnection(connection, files, editor);
-  connection.connect(joined.name);
+  connection.connect();
 }
 
 function followConnection(connection: Connection, files: FileStore, editor: Editor): void {
@@ -203,8 +195,10 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     document.title = `${m.session.title} – Ensemble`;
     rememberName(m.name);
   });
+  let lastError = "";
   connection.on("error", ({ code, message }) => {
-    if (code === "too_large" || code === "bad_frame") {
+    lastError = message;
+    if (code === "bad_frame") {
       // The server did not take the change, so this page and the others now differ.
       const reload = { label: "Reload the shared text", run: () => location.reload() };
       banner("refused", "error", `${message} Your last change is on this page only.`, [...rescue, reload]);
@@ -214,10 +208,13 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     const text = `A change of ${kilobytes(bytes)} is larger than the limit of ${kilobytes(limit)}: it is on this page only.`;
     banner("refused", "error", text, rescue);
   });
-  connection.on("ended", (sentence) => {
+  connection.on("ended", (sentence, code) => {
     clearBanner("offline");
+    clearBanner("refused");
     document.body.dataset.phase = "ended";
-    banner("ended", "error", sentence, [...rescue, { label: "Start a new session", run: () => location.assign("/") }]);
+    // The error that came before tells more than the code: which limit, and how large it is.
+    const text = code === 4400 || code === 4413 ? `${sentence} ${lastError}` : sentence;
+    banner("ended", "error", text, [...rescue, { label: "Start a new session", run: () => location.assign("/") }]);
   });
   addEventListener("beforeunload", (event) => {
     if (connection.hasUnsaved) event.preventDefault();

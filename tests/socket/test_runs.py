@@ -1,0 +1,173 @@
+"""Runs over the real socket with real models: the way from a keystroke to the card."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.conftest import Server, join
+
+GREET = 'def greet(name):\n    print("Hello " + name)\n'
+DOCSTRING = "add a docstring: Say hello."
+
+
+async def test_an_instruction_changes_the_text_for_everybody(server: Server) -> None:
+    session = server.session(("greet.py", GREET))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("greet.py")
+        for length in range(1, len(DOCSTRING) + 1):
+            ada.send("instruction.typed", text=DOCSTRING[:length], file=file)
+        await grace.message("instruction.typed", text=DOCSTRING, name="Ada")
+        ada.send("run.start", instruction=DOCSTRING, file=file)
+        started = await grace.message("run.started")
+        assert started["by"]["name"] == "Ada"
+        assert started["region"] == {"from": 0, "to": len(GREET) - 1, "first_line": 1, "last_line": 2}
+        finished = await grace.message("run.finished", run=started["run"])
+        assert finished["outcome"] == "done"
+        assert finished["tokens"] > 3
+        assert finished["ttft_ms"] > 0
+        assert finished["tokens_per_s"] > 0
+        expected = 'def greet(name):\n    """Say hello."""\n    print("Hello " + name)\n'
+        assert str(grace.text_of("greet.py")) == expected
+        await ada.wait(lambda: str(ada.text_of("greet.py")) == expected)
+        assert server.text(session, "greet.py") == expected
+        card = await grace.message("run.card", run=started["run"])
+        added = [line for line in card["diff"] if line["op"] == "+"]
+        assert ["".join(text for _, text in line["tokens"]) for line in added] == ['    """Say hello."""']
+        assert any(kind for kind, _ in added[0]["tokens"])
+
+        # The run's text alone goes; what Grace has typed meanwhile stays.
+        with grace.doc.transaction():
+            grace.text_of("greet.py").insert(0, "# mine\n")
+        await ada.wait(lambda: str(ada.text_of("greet.py")).startswith("# mine"))
+        ada.send("run.undo", run=started["run"])
+        await grace.message("run.card", run=started["run"], undone=True)
+        await grace.wait(lambda: str(grace.text_of("greet.py")) == "# mine\n" + GREET)
+
+    async with join(server, session, name="Later") as later:
+        welcome = await later.message("welcome")
+        assert [run["instruction"] for run in welcome["runs"]] == [DOCSTRING]
+
+
+async def test_somebody_else_stops_a_run_and_nothing_lands_afterwards(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\ny = 2\n"))
+    async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write something long", file=file)
+        run = (await grace.message("run.started"))["run"]
+        await grace.wait(lambda: len(str(grace.text_of("a.py"))) > 60)
+        grace.send("run.stop", run=run)
+        finished = await ada.message("run.finished", run=run)
+        assert finished["outcome"] == "stopped"
+        await ada.message("run.card", run=run)
+        then = chatting_server.text(session, "a.py")
+        lines = then.split("\n")
+        assert "y = 2" in lines, "the lines it had not reached are whole"
+        # The model computes no more: the next run gets its first token at once, and the text stays as it was.
+        grace.send("run.start", instruction="again", file=file, selection={"anchor": len(then), "head": len(then)})
+        second = await grace.message("run.started", after=grace.messages.index(await grace.message("run.finished")))
+        await grace.message("run.progress", run=second["run"])
+        grace.send("run.stop")
+        await grace.message("run.finished", run=second["run"])
+        assert chatting_server.text(session, "a.py").startswith(then.rstrip("\n"))
+        await grace.wait(lambda: str(grace.text_of("a.py")) == chatting_server.text(session, "a.py"))
+
+
+async def test_a_steer_keeps_what_stands_and_goes_on(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\n"))
+    async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write something", file=file)
+        first = (await grace.message("run.started"))["run"]
+        await grace.wait(lambda: str(grace.text_of("a.py")).count("\n") > 2)
+        grace.send("run.steer", run=first, instruction="in French")
+        assert (await ada.message("run.finished", run=first))["outcome"] == "steered"
+        second = await ada.message("run.started", continues=first)
+        assert second["by"]["name"] == "Grace"
+        assert second["region"]["last_line"] > 1, "what the first instruction wrote belongs to the region"
+        await ada.message("run.progress", run=second["run"])
+        ada.send("run.stop")
+        assert (await ada.message("run.finished", run=second["run"]))["outcome"] == "stopped"
+
+
+async def test_what_people_type_into_the_region_survives(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "first = 1\nsecond = 2\nthird = 3\n"))
+    async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        await grace.ready("a.py")
+        ada.send("run.start", instruction="rewrite", file=file, selection={"anchor": 0, "head": 30})
+        run = (await grace.message("run.started"))["run"]
+        await grace.wait(lambda: len(str(grace.text_of("a.py"))) > 80)
+        place = str(grace.text_of("a.py")).encode().index(b"third") + 3
+        for number, character in enumerate("GRACE"):
+            with grace.doc.transaction():
+                grace.text_of("a.py").insert(place + number, character)
+        await ada.wait(lambda: "thiGRACErd" in str(ada.text_of("a.py")))
+        ada.send("run.stop")
+        finished = await ada.message("run.finished", run=run)
+        assert "kept" in finished["reason"]
+        assert chatting_server.text(session, "a.py").count("GRACE") == 1
+
+
+async def test_two_runs_on_the_same_lines_are_refused_visibly(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\n"))
+    async with join(chatting_server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write", file=file)
+        await ada.message("run.started")
+        ada.send("run.start", instruction="write too", file=file)
+        error = await ada.message("error")
+        assert error["code"] == "overlap"
+        ada.send("run.stop")
+        await ada.message("run.finished")
+
+
+async def test_bad_requests_get_a_typed_answer_and_change_nothing(server: Server) -> None:
+    session = server.session(("a.py", "x = 1\n"))
+    async with join(server, session) as ada:
+        file = await ada.ready("a.py")
+        cases = [
+            ({"type": "run.start", "instruction": "x", "file": "nowhere"}, "not_found"),
+            ({"type": "run.start", "instruction": "   ", "file": file}, "bad_message"),
+            ({"type": "run.start", "file": file}, "bad_message"),
+            ({"type": "run.start", "instruction": "x" * 5000, "file": file}, "bad_message"),
+            ({"type": "run.start", "instruction": "x", "file": file, "selection": {"anchor": -1, "head": 0}}, "bad_message"),
+            ({"type": "run.start", "instruction": "x", "file": file, "variants": 3}, "unsupported"),
+            ({"type": "run.start", "instruction": "x", "file": file, "mode": "ask"}, "unsupported"),
+            ({"type": "run.stop", "run": "nowhere"}, "not_found"),
+            ({"type": "run.steer", "run": "nowhere", "instruction": "x"}, "not_found"),
+            ({"type": "run.undo", "run": "nowhere"}, "not_found"),
+            ({"type": "make.coffee"}, "bad_message"),
+            ({"no": "type"}, "bad_message"),
+        ]
+        for number, (message, code) in enumerate(cases):
+            ada.send(message.pop("type", 7), **message)
+            await ada.wait(lambda number=number: len([m for m in ada.messages if m["type"] == "error"]) > number)
+            error = [m for m in ada.messages if m["type"] == "error"][-1]
+            assert error["code"] == code, (message, error)
+        assert server.text(session, "a.py") == "x = 1\n"
+
+
+async def test_a_request_beyond_the_built_in_model_is_declined_in_plain_words(server: Server) -> None:
+    """Or done: what matters is that a run which changes nothing says so and names the way out."""
+    session = server.session(("a.py", "x = 1\n"))
+    async with join(server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="prove the riemann hypothesis", file=file)
+        finished = await ada.message("run.finished")
+        if server.text(session, "a.py") == "x = 1\n":
+            assert finished["outcome"] in ("declined", "failed")
+            assert "ENSEMBLE_MODEL" in finished["reason"] or "form" in finished["reason"]
+
+
+async def test_many_people_run_at_the_same_time(server: Server) -> None:
+    sessions = [server.session(("greet.py", GREET)) for _ in range(6)]
+
+    async def one(session: dict) -> str:
+        async with join(server, session) as ada:
+            file = await ada.ready("greet.py")
+            ada.send("run.start", instruction=DOCSTRING, file=file)
+            assert (await ada.message("run.finished"))["outcome"] == "done"
+        return server.text(session, "greet.py")
+
+    texts = await asyncio.gather(*map(one, sessions))
+    assert set(texts) == {'def greet(name):\n    """Say hello."""\n    print("Hello " + name)\n'}
