@@ -24,6 +24,7 @@ TICK_S = 0.004
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 CARET_S = 0.05
+HELLO_S = 1.0
 
 
 @dataclass
@@ -116,15 +117,22 @@ class Room:
         if self._peers:
             entries = [wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in self._peers.items()]
             self.send(member, wire.awareness(entries))
+        # One who will say hello is announced then, with the right name.
+        self._loop.call_later(HELLO_S, self._announce_quiet, member)
+
+    def _announce_quiet(self, member: Member) -> None:
+        if member in self.members and not member.hello:
+            self.announce_participants()
 
     def leave(self, member: Member) -> None:
         """The member's carets go at once."""
+        if member not in self.members:
+            return
         self.members.discard(member)
         self._unacknowledged.discard(member)
         for client in [client for client, peer in self._peers.items() if peer.member is member]:
             self._forget_peer(client)
-        if member.hello:
-            self.announce_participants()
+        self.announce_participants()
 
     def hello(self, member: Member, welcome: dict[str, Any]) -> None:
         member.hello = True

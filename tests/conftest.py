@@ -124,6 +124,14 @@ class Client:
             self._outgoing.put_nowait(wire.update(event.update))
 
     async def _read(self) -> None:
+        try:
+            await self._receive()
+        finally:
+            self.closed = self.socket.close_code
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def _receive(self) -> None:
         from editor import wire
 
         async for data in self.socket:
@@ -140,9 +148,6 @@ class Client:
                 self.messages.append(json.loads(data))
             async with self._changed:
                 self._changed.notify_all()
-        self.closed = self.socket.close_code
-        async with self._changed:
-            self._changed.notify_all()
 
     async def _write(self) -> None:
         while True:

@@ -68,7 +68,7 @@ export function initials(name: string): string {
 
 export function avatar(name: string, color: string): HTMLSpanElement {
   const shown = safeColor(color);
-  const element = h("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
+  const element = h("span", { class: "avatar", "aria-hidden": "true", "data-initials": initials(name) });
   element.style.backgroundColor = shown;
   element.style.color = inkOn(shown);
   return element;

@@ -277,7 +277,6 @@ export class InstructionBar {
     this.#stop.disabled = stopping;
     const label = stopping ? "Stopping…" : live.length > 1 ? `Stop all ${live.length}` : "Stop";
     need("#stop-label").textContent = label;
-    this.#stop.setAttribute("aria-label", live.length > 1 ? label : `${label} ${whose}`);
   }
 
   #whose(run: Run): string {

@@ -30,6 +30,10 @@ const SAVE_LABEL: Record<SaveState, string> = {
   failing: "Not saved – kept in memory",
 };
 
+const UNTITLED = "Untitled session"; // as in session.html
+// Closed for good, but the browser's cookie still opens the session.
+const REJOINABLE = [4400, 4413, 4429];
+
 const session = document.body.dataset.session ?? "";
 
 /** The token is the key to the session: it leaves the address bar before anything else happens. */
@@ -191,8 +195,9 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     });
   });
   connection.on("welcome", (m) => {
-    need("#title").textContent = m.session.title;
-    document.title = `${m.session.title} – Ensemble`;
+    const title = m.session.title || UNTITLED;
+    need("#title").textContent = title;
+    document.title = `${title} – Ensemble`;
     rememberName(m.name);
   });
   let lastError = "";
@@ -214,7 +219,10 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     document.body.dataset.phase = "ended";
     // The error that came before tells more than the code: which limit, and how large it is.
     const text = code === 4400 || code === 4413 ? `${sentence} ${lastError}` : sentence;
-    banner("ended", "error", text, [...rescue, { label: "Start a new session", run: () => location.assign("/") }]);
+    const out = REJOINABLE.includes(code)
+      ? { label: "Open the session again", run: () => location.reload() }
+      : { label: "Start a new session", run: () => location.assign("/") };
+    banner("ended", "error", text, [...rescue, out]);
   });
   addEventListener("beforeunload", (event) => {
     if (connection.hasUnsaved) event.preventDefault();

@@ -234,7 +234,7 @@ function diffLine(line: DiffLine): Node {
     "div",
     { class: `diff-line ${kind}` },
     h("span", { class: "diff-number", "aria-hidden": "true" }, String(line.new ?? line.old ?? "")),
-    h("span", { class: "diff-op", "aria-label": kind }, line.op),
+    h("span", { class: "diff-op" }, line.op),
     h("code", {}, ...tokens),
   );
 }

@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from editor import protocol, wire
-from tests.conftest import Server, bearer, join, wait_until
+from tests.conftest import Client, Server, bearer, join, wait_until
 
 
 async def close_code(server: Server, session: str, headers: dict[str, str]) -> int | None:
@@ -166,8 +166,12 @@ async def test_carets_carry_the_servers_names_and_go_with_their_socket(server: S
                     frame = wire.decode(await asyncio.wait_for(raw.recv(), 10))
                     if isinstance(frame, wire.Awareness):
                         seen += frame.entries
-        before = len(grace.messages) - 1
-        await grace.wait(lambda: [p["name"] for p in grace.messages[-1].get("participants", [])] == ["Grace"] or len(grace.messages) < before)
+        await grace.wait(lambda: people_seen(grace) == ["Grace"])
+
+
+def people_seen(client: Client) -> list[str]:
+    latest = [m for m in client.messages if m["type"] == "participants"][-1]
+    return [person["name"] for person in latest["participants"]]
 
 
 def test_http_refuses_what_another_site_asks(server: Server) -> None:
