@@ -113,7 +113,7 @@ function start(joined: Joined): void {
   const offline = () => toast("You are offline: that cannot reach the server.", "warn");
   new FilesPanel({
     ...{ session, files, editor, editable, awareness: connection.awareness },
-    largestFile: () => connection.limits.max_file_bytes ?? Number.POSITIVE_INFINITY,
+    largestFile: () => connection.limits.max_document_bytes ?? Number.POSITIVE_INFINITY,
     chosen: () => panels.closeSheets(),
   });
   new Timeline({

@@ -1,0 +1,208 @@
+"""The main job, in real browsers with real models."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import enter, instruct, open_session, text_of, wait_for_text
+from tests.conftest import Server
+
+GREET = 'def greet(name):\n    print("Hello " + name)\n'
+People = Callable[..., Page]
+
+
+def test_two_people_and_the_model_write_together(chatting_server: Server, people: People) -> None:
+    """Join, type in both, instruct, watch the stream in both, stop from the other, reload, still there."""
+    ada, grace = people("Ada"), people("Grace")
+    ada.goto(chatting_server.url)
+    ada.get_by_test_id("new-session").click()
+    ada.wait_for_selector("[data-testid=save-state][data-state=saved]")
+    ada.get_by_test_id("share-button").click()
+    expect(ada.get_by_test_id("qr").first).to_be_visible()
+    link = ada.get_by_test_id("edit-link").input_value()
+    ada.keyboard.press("Escape")
+    assert "#" not in ada.url, "the token does not stay in the address bar"
+    enter(grace, link)
+    expect(ada.get_by_test_id("participants")).to_have_attribute("data-count", "2")
+    expect(grace.get_by_test_id("participants")).to_have_attribute("data-count", "2")
+
+    for page, word in ((ada, "alpha"), (grace, "gamma")):
+        page.locator(".cm-content").click()
+        page.keyboard.press("Control+Home")
+        page.keyboard.type(f"# {word}\n")
+    for page in (ada, grace):
+        wait_for_text(page, "text.includes('# alpha') && text.includes('# gamma')")
+    expect(grace.locator(".cm-editor")).to_contain_text("Ada")
+
+    before = len(text_of(ada))
+    ada.get_by_test_id("instruction-input").click()
+    ada.keyboard.type("write a story")
+    expect(grace.get_by_test_id("typing-line")).to_contain_text("write a story")
+    ada.keyboard.press("Enter")
+    for page in (ada, grace):
+        wait_for_text(page, f"text.length > {before + 40}")
+        expect(page.get_by_test_id("stop-button")).to_be_visible()
+        expect(page.get_by_test_id("model-caret").first).to_be_visible()
+        expect(page.locator("[data-testid=run-card][data-outcome=streaming]")).to_be_visible()
+
+    grace.get_by_test_id("stop-button").click()
+    for page in (ada, grace):
+        expect(page.locator("[data-testid=run-card][data-outcome=stopped]")).to_be_visible()
+        expect(page.get_by_test_id("stop-button")).to_be_hidden()
+        expect(page.get_by_test_id("model-caret")).to_have_count(0)
+    stopped = text_of(grace)
+    assert "# alpha" in stopped
+    assert "# gamma" in stopped
+    ada.wait_for_selector("[data-testid=save-state][data-state=saved]")
+
+    for page in (ada, grace):
+        page.reload()
+        page.wait_for_selector("[data-testid=save-state][data-state=saved]")
+        assert text_of(page) == stopped, "nothing landed after the stop, and all of it is still there"
+        expect(page.locator("[data-testid=run-card][data-outcome=stopped]")).to_contain_text("write a story")
+
+
+def test_the_embedded_model_edits_and_the_card_tells(server: Server, people: People, record_property: Callable[[str, object], None]) -> None:
+    ada, grace = people("Ada"), people("Grace", color_scheme="dark")
+    link = open_session(ada, server, GREET)
+    enter(grace, link)
+    ada.get_by_test_id("instruction-input").click()
+    ada.keyboard.type("add a docstring: Say hello.", delay=15)
+    # From Enter to the first changed character, as the page sees it.
+    ada.evaluate(
+        """() => {
+            const text = window.ensemble.view.state.doc.toString(); let first, last
+            addEventListener('keydown', event => { if (event.key === 'Enter') window.entered = performance.now() }, { capture: true, once: true })
+            window.ensemble.doc.on('update', () => { last = performance.now(); first ??= last; window.figures = [first, last] })
+        }"""
+    )
+    ada.keyboard.press("Enter")
+    done = ada.locator("[data-testid=run-card][data-outcome=done]")
+    expect(done).to_contain_text('"""Say hello."""')
+    expect(done).to_contain_text(re.compile(r"\d+ tokens"))
+    for page in (ada, grace):
+        wait_for_text(page, 'text === \'def greet(name):\\n    """Say hello."""\\n    print("Hello " + name)\\n\'')
+    first, last = ada.evaluate("window.figures.map(time => time - window.entered)")
+    record_property("first_change_ms", round(first, 1))
+    print(json.dumps({"first_change_ms": round(first, 1), "last_change_ms": round(last, 1), "card": done.inner_text()}))
+
+    # Grace types; the undo of Ada's run leaves her text alone.
+    grace.locator(".cm-content").click()
+    grace.keyboard.press("Control+Home")
+    grace.keyboard.type("# mine\n")
+    wait_for_text(ada, "text.startsWith('# mine')")
+    ada.get_by_test_id("undo-run").click()
+    for page in (ada, grace):
+        wait_for_text(page, f"text === {json.dumps('# mine' + chr(10) + GREET)}")
+
+
+def test_a_steer_in_the_same_bar_changes_course(chatting_server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    enter(grace, open_session(ada, chatting_server, "x = 1\n"))
+    instruct(ada, "write a poem")
+    expect(grace.get_by_test_id("stop-button")).to_be_visible()
+    expect(grace.get_by_test_id("run-button")).to_contain_text("Steer")
+    instruct(grace, "about the sea")
+    expect(ada.get_by_test_id("timeline")).to_contain_text("about the sea")
+    expect(ada.get_by_test_id("timeline")).to_contain_text("write a poem")
+    expect(ada.locator("[data-testid=run-card][data-outcome=streaming]")).to_be_visible()
+    ada.keyboard.press("Control+.")
+    expect(ada.get_by_test_id("stop-button")).to_be_hidden()
+    expect(grace.get_by_test_id("stop-button")).to_be_hidden()
+
+
+def test_the_bar_opens_at_the_caret(server: Server, people: People) -> None:
+    ada = people("Ada")
+    open_session(ada, server, GREET)
+    ada.locator(".cm-content").click()
+    ada.keyboard.press("Control+Home")
+    ada.keyboard.press("Control+k")
+    expect(ada.get_by_test_id("instruction-input")).to_be_focused()
+    box, line = ada.get_by_test_id("instruction-input").bounding_box(), ada.locator(".cm-line").first.bounding_box()
+    assert box
+    assert line
+    assert abs(box["y"] - line["y"]) < 120, "near the first line, not at the bottom"
+    ada.keyboard.type("add a docstring: Say hello.")
+    ada.keyboard.press("Enter")
+    wait_for_text(ada, "text.includes('Say hello.')")
+
+
+def test_a_viewer_watches(server: Server, people: People) -> None:
+    session = server.session(("main.py", GREET))
+    viewer = people("Vera")
+    enter(viewer, session["links"]["view"])
+    viewer.locator(".cm-content").click()
+    viewer.keyboard.type("vandal")
+    assert text_of(viewer) == GREET
+    expect(viewer.get_by_test_id("run-button")).to_be_hidden()
+    expect(viewer.get_by_test_id("stop-button")).to_be_hidden()
+
+
+@pytest.mark.complaints("Failed to load resource")
+@pytest.mark.complaints("WebSocket connection")
+def test_typing_goes_on_while_the_server_is_away(tmp_path: Path, people: People) -> None:
+    server = Server(tmp_path / "data")
+    try:
+        ada = people("Ada")
+        open_session(ada, server, "base\n", "notes.txt")
+        server.kill()
+        ada.wait_for_selector("[data-testid=save-state][data-state=offline]")
+        ada.locator(".cm-content").click()
+        ada.keyboard.press("Control+Home")
+        ada.keyboard.type("offline ")
+        server.start()
+        ada.wait_for_selector("[data-testid=save-state][data-state=saved]", timeout=40_000)
+        assert text_of(ada) == "offline base\n"
+        grace = people("Grace")
+        ada.get_by_test_id("share-button").click()
+        enter(grace, ada.get_by_test_id("edit-link").input_value())
+        assert text_of(grace) == "offline base\n"
+    finally:
+        server.kill()
+
+
+@pytest.mark.complaints("Failed to load resource")
+@pytest.mark.complaints("404")
+@pytest.mark.complaints("401")
+def test_a_dead_link_says_so(server: Server, people: People) -> None:
+    ada = people("Ada")
+    ada.goto(server.url + "/s/nosuchsession#token")
+    expect(ada.locator("body")).to_contain_text("does not exist")
+    session = server.session()
+    ada.goto(f"{server.url}/s/{session['id']}#wrong")
+    expect(ada.locator("main")).to_contain_text("not valid any more")
+
+
+def test_files_dropped_on_the_landing_page_begin_a_session(server: Server, people: People) -> None:
+    ada = people("Ada")
+    ada.goto(server.url)
+    transfer = ada.evaluate_handle(
+        """() => { const data = new DataTransfer(); data.items.add(new File(['body {\\n  color: red;\\n}\\n'], 'style.css')); return data }"""
+    )
+    ada.dispatch_event("body", "drop", {"dataTransfer": transfer})
+    ada.wait_for_selector("[data-testid=save-state][data-state=saved]")
+    assert text_of(ada) == "body {\n  color: red;\n}\n"
+    expect(ada.get_by_test_id("file-tab")).to_contain_text("style.css")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1280, 720), (1920, 1080)])
+def test_nothing_sticks_out_of_the_window(server: Server, people: People, size: tuple[int, int]) -> None:
+    ada = people("Ada", viewport={"width": size[0], "height": size[1]}, has_touch=size[0] < 500)
+    ada.goto(server.url)
+    assert ada.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    open_session(ada, server, GREET)
+    assert ada.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(ada.get_by_test_id("instruction-input")).to_be_in_viewport()
+    before = ada.evaluate("document.documentElement.dataset.theme")
+    ada.get_by_test_id("theme-toggle").click()
+    end = time.monotonic() + 5
+    while ada.evaluate("document.documentElement.dataset.theme") == before and time.monotonic() < end:
+        ada.get_by_test_id("theme-toggle").click()
+    assert ada.evaluate("document.documentElement.dataset.theme") != before
