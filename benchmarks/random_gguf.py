@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, GGUFValueType
+from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
 from gguf.quants import quantize
 
 CHATML = (
@@ -33,8 +33,9 @@ def make(
     context: int = 32768,
     quantization: str = "Q4_0",
     seed: int = 0,
+    short_lines: bool = False,
 ) -> None:
-    """``width`` must be a multiple of 32 and of ``heads``."""
+    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line."""
     kind = GGMLQuantizationType[quantization]
     reader = GGUFReader(vocabulary)
     writer = GGUFWriter(out, "qwen2")
@@ -64,6 +65,11 @@ def make(
         writer.add_tensor(name, np.full(length, value, np.float32))
 
     matrix("token_embd.weight", words, width)
+    if short_lines:
+        # Logits are products with the rows of the output: a longer one is the largest more often than its share.
+        output = random.standard_normal((words, width), dtype=np.float32) * width**-0.5
+        output[reader.fields["tokenizer.ggml.tokens"].contents().index("\u010a")] *= 4
+        writer.add_tensor("output.weight", quantize(output, kind), raw_dtype=kind)
     for layer in range(layers):
         at = f"blk.{layer}."
         vector(at + "attn_norm.weight", width, 1)

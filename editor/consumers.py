@@ -158,7 +158,7 @@ class Connection:
                 self._bad += 1
                 if self._bad >= BAD_FRAMES:
                     self._member.close(protocol.BAD_FRAME)
-            elif fault.code == "too_large":
+            elif fault.code == "too_large" and data is not None:
                 # An update that is left out leaves a hole that nothing after it can cross.
                 self._member.close(protocol.TOO_LARGE)
         except Exception:
@@ -218,6 +218,7 @@ class Connection:
                 "runs": list(self._live.runs.cards.values()),
             },
         )
+        self._live.runs.tell_live(member)
 
     def _rename(self, name: str) -> None:
         room, person = self._live.room, self._member.person

@@ -13,10 +13,11 @@ from typing import Any
 
 # Distinct on white and on near-black; the light twin is the same with alpha, for selections.
 PALETTE = (
-    "#c2410c", "#0f766e", "#7c3aed", "#be185d", "#1d4ed8", "#4d7c0f",
-    "#b45309", "#0e7490", "#a21caf", "#b91c1c", "#4338ca", "#047857",
+    "#c2410c", "#7c3aed", "#1d4ed8", "#be185d", "#4d7c0f", "#b45309",
+    "#a21caf", "#0369a1", "#b91c1c", "#4338ca", "#a16207", "#9d174d",
 )  # fmt: skip
-MODEL_COLOR = "#6366f1"
+# Nobody else's: people's colours leave teal out.
+MODEL_COLOR = "#0f766e"
 FALLBACK_NAME = "Guest"
 
 

@@ -155,7 +155,11 @@ TO_CLIENT: dict[str, Message] = {
                 Field("file", str),
             ),
         ),
-        Message("model", "The model's state, whenever it changes.", (Field("model", dict, "`{name, state, detail}`; state: `loading`, `ready`, `failed`"),)),
+        Message(
+            "model",
+            "The model's state, whenever it changes.",
+            (Field("model", dict, "`{name, state, detail}`; state: `loading`, `ready`, `failed`"),),
+        ),
         Message(
             "saved",
             "Every update of this connection's Yjs client id below `clock` is durable.",
@@ -172,7 +176,7 @@ TO_CLIENT: dict[str, Message] = {
         Message("run.queued", "The run waits for its turn.", (_RUN, Field("position", int, "1 is next"), _BY, _INSTRUCTION, _FILE)),
         Message(
             "run.started",
-            "The run has chosen its region and begins.",
+            "The run has chosen its region and begins. Sent again when its notes change, and to those who come while it streams.",
             (
                 _RUN,
                 _BY,
@@ -215,10 +219,18 @@ TO_CLIENT: dict[str, Message] = {
                 Field("started_at", str, "ISO 8601"),
                 Field("undone", bool),
                 Field("kept", bool),
-                Field("diff", list, "lines `{op, old, new, tokens}`: op is ' ', '+', '-' or '@' (a gap); old and new are line numbers or null; tokens are [Pygments CSS class, text] pairs"),
+                Field(
+                    "diff",
+                    list,
+                    "lines `{op, old, new, tokens}`: op is ' ', '+', '-' or '@' (a gap); old and new are line numbers or null; tokens are [Pygments CSS class, text] pairs",
+                ),
             ),
         ),
-        Message("error", "Something sent was refused; the document is untouched.", (Field("code", str), Field("message", str), Field("run", str, "the run concerned", required=False))),
+        Message(
+            "error",
+            "Something sent was refused; the document is untouched.",
+            (Field("code", str), Field("message", str), Field("run", str, "the run concerned", required=False)),
+        ),
     )
 }
 
@@ -312,7 +324,7 @@ def _check_field(kind: str, field: Field, value: Any) -> Any:
             raise ProtocolError("bad_message", f"{where} is longer than the limit of {field.limit} characters.")
     if isinstance(value, int) and field.limit is not None and not 0 <= value <= field.limit:
         raise ProtocolError("bad_message", f"{where} must lie between 0 and {field.limit}.")
-    if field.name == "selection":
+    if field.name == "selection" and isinstance(value, dict):
         return _check_selection(where, value)
     return value
 

@@ -15,10 +15,7 @@ CLOSER = re.compile(r"[)\]}]|</|end\b|else\b|elif\b|except\b|finally\b|catch\b")
 DEFINITION = r"(?:def|class|function|fn|func|interface|type|struct|enum|const|let|var)\s+{0}\b|^\s*{0}\s*[:=({{]|^#+\s.*\b{0}\b|[.#]{0}\b"
 # Words of instructions that are also identifiers everywhere; they name nothing.
 COMMON = frozenset(
-    "a add all an and any are as async at be by call called change class code comment const create default def delete do else "
-    "export false file fix for from function get give have if import in instead into is it its let line list log make method "
-    "name new none not null number of on one or out please print put remove rename replace return self set should string sure "
-    "that the then this to true try turn type up use value var variable when while with without write you".split()
+    ["a", "add", "all", "an", "and", "any", "are", "as", "async", "at", "be", "by", "call", "called", "change", "class", "code", "comment", "const", "create", "default", "def", "delete", "do", "else", "export", "false", "file", "fix", "for", "from", "function", "get", "give", "have", "if", "import", "in", "instead", "into", "is", "it", "its", "let", "line", "list", "log", "make", "method", "name", "new", "none", "not", "null", "number", "of", "on", "one", "or", "out", "please", "print", "put", "remove", "rename", "replace", "return", "self", "set", "should", "string", "sure", "that", "the", "then", "this", "to", "true", "try", "turn", "type", "up", "use", "value", "var", "variable", "when", "while", "with", "without", "write", "you"]
 )
 
 
@@ -42,9 +39,7 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     if selection and selection[0] != selection[1]:
         first, last = _selected_lines(lines, min(selection), max(selection))
         if last - first + 1 > most_lines:
-            raise RegionError(
-                f"{last - first + 1} lines are selected and this model rewrites at most {most_lines} at once: select fewer lines."
-            )
+            raise RegionError(f"{last - first + 1} lines are selected and this model rewrites at most {most_lines} at once: select fewer lines.")
         return _region(lines, first, last)
     caret = _line_at(text, selection[1]) if selection else None
     if not text.strip():
@@ -91,9 +86,7 @@ def split_blocks(lines: list[str]) -> list[tuple[int, int]]:
     return blocks
 
 
-def _named_line(
-    lines: list[str], blocks: list[tuple[int, int]], instruction: str, at_caret: tuple[int, int] | None
-) -> int | None:
+def _named_line(lines: list[str], blocks: list[tuple[int, int]], instruction: str, at_caret: tuple[int, int] | None) -> int | None:
     """The line that the instruction's names point at. The caret's own block wins where it has any of them."""
     words = {word for word in re.findall(r"[A-Za-z_]\w+", instruction) if word.lower() not in COMMON}
     scores: dict[tuple[int, int], int] = {}

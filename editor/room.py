@@ -344,9 +344,7 @@ class Room:
             if entry.client != member.client:
                 continue
             if len(entry.state) > self.limits.awareness_bytes:
-                raise ProtocolError(
-                    "too_large", f"An awareness state may have {self.limits.awareness_bytes} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
-                )
+                raise ProtocolError("too_large", f"An awareness state may have {self.limits.awareness_bytes} bytes (ENSEMBLE_MAX_AWARENESS_BYTES).")
             known = self._peers.get(entry.client)
             if known and entry.clock < known.clock:
                 continue

@@ -29,9 +29,7 @@ log = logging.getLogger(__name__)
 
 CARDS = 200
 UNDOABLE = 30
-LARGER_MODEL = (
-    "The built-in model does small, plain edits. For more, give Ensemble a larger one: ENSEMBLE_MODEL=/path/to/model.gguf make run."
-)
+LARGER_MODEL = "The built-in model does small, plain edits. For more, give Ensemble a larger one: ENSEMBLE_MODEL=/path/to/model.gguf make run."
 
 
 @dataclass(eq=False)
@@ -55,6 +53,7 @@ class Run:
     undo: UndoOfOrigin | None = None
     presence: ModelPresence | None = None
     unwatch: Callable[[], None] = lambda: None
+    notes: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "ttft_ms": None, "tokens_per_s": None})
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -251,9 +250,7 @@ class Runs:
 
     def _announce_queue(self) -> None:
         for position, run in enumerate(self._waiting, 1):
-            self._room.announce(
-                "run.queued", run=run.id, position=position, by=run.by.public(), instruction=run.instruction, file=run.file
-            )
+            self._room.announce("run.queued", run=run.id, position=position, by=run.by.public(), instruction=run.instruction, file=run.file)
 
     def _stream(self, run: Run) -> None:
         """Chooses the region, tells everybody, and asks the model."""
@@ -283,25 +280,40 @@ class Runs:
         run.undo = document.undo_of(run.file, run.origin)
         run.presence = ModelPresence(self._room, run.model, run.file)
         run.presence.move(live.start, force=True)
-        self._room.announce(
-            "run.started",
-            run=run.id,
-            by=run.by.public(),
-            file=run.file,
-            region={
-                "from": bytes_to_utf16(text, live.start),
-                "to": bytes_to_utf16(text, live.end),
-                "first_line": region.first,
-                "last_line": region.last,
-            },
-            instruction=run.instruction,
-            mode="edit",
-            model=run.model,
-            continues=run.continues,
-            notes=[],
-        )
+        self._room.announce("run.started", **self._started(run))
         task = self._task(text, region, run.by, run.path, run.instruction, run.earlier)
         self._engine.start(run.id, task, lambda events: self._listen(run, events))
+
+    def _started(self, run: Run) -> dict[str, Any]:
+        """``run.started``, with the region as it is now."""
+        assert run.live
+        text = self._text(run.file)
+        data = text.encode()
+        first = data.count(b"\n", 0, run.live.start) + 1
+        return {
+            "run": run.id,
+            "by": run.by.public(),
+            "file": run.file,
+            "region": {
+                "from": bytes_to_utf16(text, run.live.start),
+                "to": bytes_to_utf16(text, run.live.end),
+                "first_line": first,
+                "last_line": first + data.count(b"\n", run.live.start, run.live.end),
+            },
+            "instruction": run.instruction,
+            "mode": "edit",
+            "model": run.model,
+            "continues": run.continues,
+            "notes": run.notes,
+        }
+
+    def tell_live(self, member: Member) -> None:
+        """What goes on just now, to somebody who has just come."""
+        for run in self._active.values():
+            self._room.tell(member, "run.started", **self._started(run))
+            self._room.tell(member, "run.progress", run=run.id, **run.figures)
+        for position, run in enumerate(self._waiting, 1):
+            self._room.tell(member, "run.queued", **self._queued(run, position))
 
     # The stream.
 
@@ -325,7 +337,8 @@ class Runs:
                 run.figures = {"tokens": event.tokens, "ttft_ms": event.ttft_ms, "tokens_per_s": event.tokens_per_s}
                 self._room.announce("run.progress", run=run.id, **run.figures)
             elif isinstance(event, Started) and event.left_out:
-                self._room.announce("run.progress", run=run.id, **run.figures)
+                run.notes.append(event.left_out)
+                self._room.announce("run.started", **self._started(run))
             elif isinstance(event, Finished):
                 finished = event
         if text:
@@ -431,9 +444,7 @@ class Runs:
         saved = dict(card)
 
         def save() -> None:
-            RunRecord.objects.update_or_create(
-                id=saved["run"], defaults={"session_id": session, "started_at": saved["started_at"], "card": saved}
-            )
+            RunRecord.objects.update_or_create(id=saved["run"], defaults={"session_id": session, "started_at": saved["started_at"], "card": saved})
 
         storage.writer.call(save).add_done_callback(_log_fault)
 

@@ -116,13 +116,12 @@ class Writer:
 
     def _write(self, appends: list[_Append]) -> None:
         attempt = 0
+        known: set[str] = set()
         while appends:
             try:
                 with transaction.atomic():
                     known = set(Session.objects.filter(pk__in={a.session for a in appends}).values_list("pk", flat=True))
-                    DocumentUpdate.objects.bulk_create(
-                        DocumentUpdate(session_id=a.session, data=a.data) for a in appends if a.session in known
-                    )
+                    DocumentUpdate.objects.bulk_create(DocumentUpdate(session_id=a.session, data=a.data) for a in appends if a.session in known)
                 break
             except Exception as fault:
                 log.error("Edits could not be written (attempt %d): %s", attempt + 1, fault)

@@ -68,13 +68,13 @@ def _string(body: dict[str, Any], name: str, longest: int) -> str:
 
 
 def landing(request: HttpRequest) -> HttpResponse:
-    return render(request, "landing.html", {"csp_nonce": request.csp_nonce})  # type: ignore[attr-defined]
+    return render(request, "landing.html", {"csp_nonce": request.csp_nonce})
 
 
 def session_page(request: HttpRequest, session: str) -> HttpResponse:
     """The shell. It tells nothing but whether the session exists: the token is in the fragment, which no server sees."""
     found = access.find_session(session)
-    context = {"csp_nonce": request.csp_nonce, "session_id": session, "title": found.title if found else ""}  # type: ignore[attr-defined]
+    context = {"csp_nonce": request.csp_nonce, "session_id": session, "title": found.title if found else ""}
     if found is None:
         context |= {"message": "This session does not exist, or it has ended.", "status": 404}
         return render(request, "error.html", context, status=404)
@@ -114,9 +114,7 @@ def _files(value: Any) -> list[tuple[str, str]]:
         except UnicodeEncodeError:
             raise Refused(400, "bad_message", f"{path}: the content holds half of a surrogate pair.") from None
         if length > limits["ENSEMBLE_MAX_FILE_BYTES"]:
-            raise Refused(
-                413, "too_large", f"{path} has {length} bytes; the limit is {limits['ENSEMBLE_MAX_FILE_BYTES']} (ENSEMBLE_MAX_FILE_BYTES)."
-            )
+            raise Refused(413, "too_large", f"{path} has {length} bytes; the limit is {limits['ENSEMBLE_MAX_FILE_BYTES']} (ENSEMBLE_MAX_FILE_BYTES).")
         files.append((path, content.replace("\r\n", "\n").replace("\r", "\n")))
     if sum(len(content.encode()) for _, content in files) > limits["ENSEMBLE_MAX_DOCUMENT_BYTES"] // 2:
         raise Refused(413, "too_large", "The files together are too large for one session (ENSEMBLE_MAX_DOCUMENT_BYTES).")

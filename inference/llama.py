@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import ctypes
 import logging
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from inference import native
-from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task, Text
+from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
 from inference.prompts import ChatFormat, Format, PatchFormat, Prompt, Segment
 from inference.replies import Malformed, Reader
 from inference.scheduler import Copy, Job, Scheduler, Truncate
@@ -217,24 +216,27 @@ class LlamaEngine:
         template = self._context.chat_template()
         if not template:
             raise ValueError(
-                f"{self._options.path.name} carries no chat template, so Ensemble cannot ask it for edits: "
-                "use an instruct or chat model."
+                f"{self._options.path.name} carries no chat template, so Ensemble cannot ask it for edits: use an instruct or chat model."
             )
         return ChatFormat(template, self._context.size, *self._context.bos_eos())
 
     def _measure(self) -> None:
         """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
         entries = [(0, position, 0, position == 63) for position in range(64)]
-        for _ in range(2):
-            begun = time.perf_counter()
-            self._context.decode(entries)
-            self._context.truncate(0, 0)
+        self._context.decode(entries)
+        self._context.truncate(0, 0)
+        begun = time.perf_counter()
+        self._context.decode(entries)
         self._prefill_rate = 64 / (time.perf_counter() - begun)
+        self._context.truncate(0, 0)
 
     def _set_info(self, **changes: Any) -> None:
         self.info = replace(self.info, **changes)
+        self._mailbox.post(self._tell_watchers, [self.info])
+
+    def _tell_watchers(self, infos: Sequence[ModelInfo]) -> None:
         for watcher in self._watchers:
-            self._mailbox.post(lambda infos, watcher=watcher: watcher(infos[-1]), [self.info])
+            watcher(infos[-1])
 
     def _encode(self, segments: Iterable[Segment]) -> list[int]:
         return [token for segment in segments for token in self._tokens(segment.text, segment.control)]
@@ -259,10 +261,7 @@ class LlamaEngine:
             log.exception("A prompt could not be made")
             return refuse(f"The request could not be put to the model: {fault}")
         if len(tokens) + 16 > self._context.size:
-            return refuse(
-                f"The request takes {len(tokens)} tokens and the model's context holds {self._context.size}: "
-                "select fewer lines."
-            )
+            return refuse(f"The request takes {len(tokens)} tokens and the model's context holds {self._context.size}: select fewer lines.")
         job = Job(task.cache, task.who, tokens, run=True)
         # The keystrokes' job would only compete for the sequence that the run takes over.
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:

@@ -36,7 +36,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_MODEL", str, "", "Path of a GGUF file; default: the embedded model."),
     Setting("ENSEMBLE_THREADS", int, 0, "Threads of the model; 0 chooses: one for small models, else one for each core."),
     Setting("ENSEMBLE_SECRET_KEY", str, "", "Key that links and cookies are made with; default: one made at the first start, in the data folder."),
-    Setting("ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."),
+    Setting(
+        "ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."
+    ),
     Setting("ENSEMBLE_ALLOWED_HOSTS", str, "*", "Host names that are answered, separated by commas."),
     Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session ends after this many days without anybody in it."),
     Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),

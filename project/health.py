@@ -47,5 +47,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
     global _registered
     if not _registered:
         _registered = True
-        REGISTRY.register(_Rooms())  # type: ignore[arg-type]
+        REGISTRY.register(_Rooms())
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -57,6 +57,5 @@ def limits() -> Limits:
     return Limits(**{name: values[name] for name in Limits.__dataclass_fields__})
 
 
-
 def make_rooms() -> Rooms:
     return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"])

@@ -224,7 +224,7 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("model") / "random-chat.gguf"
     vocabulary = llama.source() / "models" / "ggml-vocab-qwen2.gguf"
-    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=8192, quantization="Q8_0")
+    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=8192, quantization="Q8_0", short_lines=True)
     return path
 
 

@@ -5,69 +5,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Session',
+            name="Session",
             fields=[
-                ('id', models.CharField(max_length=16, primary_key=True, serialize=False)),
-                ('title', models.CharField(blank=True, max_length=200)),
-                ('lineage', models.CharField(max_length=32)),
-                ('host_generation', models.PositiveIntegerField(default=0)),
-                ('edit_generation', models.PositiveIntegerField(default=0)),
-                ('view_generation', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('active_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
+                ("id", models.CharField(max_length=16, primary_key=True, serialize=False)),
+                ("title", models.CharField(blank=True, max_length=200)),
+                ("lineage", models.CharField(max_length=32)),
+                ("host_generation", models.PositiveIntegerField(default=0)),
+                ("edit_generation", models.PositiveIntegerField(default=0)),
+                ("view_generation", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("active_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='DocumentSnapshot',
+            name="DocumentSnapshot",
             fields=[
-                ('session', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='editor.session')),
-                ('last', models.BigIntegerField()),
-                ('data', models.BinaryField()),
+                (
+                    "session",
+                    models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to="editor.session"),
+                ),
+                ("last", models.BigIntegerField()),
+                ("data", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Participant',
+            name="Participant",
             fields=[
-                ('id', models.CharField(max_length=16, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('color', models.CharField(max_length=7)),
-                ('role', models.CharField(max_length=10)),
-                ('link', models.CharField(max_length=4)),
-                ('generation', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='editor.session')),
+                ("id", models.CharField(max_length=16, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100)),
+                ("color", models.CharField(max_length=7)),
+                ("role", models.CharField(max_length=10)),
+                ("link", models.CharField(max_length=4)),
+                ("generation", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("session", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="editor.session")),
             ],
         ),
         migrations.CreateModel(
-            name='DocumentUpdate',
+            name="DocumentUpdate",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('data', models.BinaryField()),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='editor.session')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("data", models.BinaryField()),
+                ("session", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="editor.session")),
             ],
             options={
-                'indexes': [models.Index(fields=['session', 'id'], name='update_by_session')],
+                "indexes": [models.Index(fields=["session", "id"], name="update_by_session")],
             },
         ),
         migrations.CreateModel(
-            name='RunRecord',
+            name="RunRecord",
             fields=[
-                ('id', models.CharField(max_length=16, primary_key=True, serialize=False)),
-                ('started_at', models.DateTimeField()),
-                ('card', models.JSONField()),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='editor.session')),
+                ("id", models.CharField(max_length=16, primary_key=True, serialize=False)),
+                ("started_at", models.DateTimeField()),
+                ("card", models.JSONField()),
+                ("session", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="editor.session")),
             ],
             options={
-                'indexes': [models.Index(fields=['session', 'started_at'], name='run_by_session')],
+                "indexes": [models.Index(fields=["session", "started_at"], name="run_by_session")],
             },
         ),
     ]

@@ -260,7 +260,6 @@ export class InstructionBar {
   #showRuns(): void {
     const live = this.#o.runs.live();
     this.#strip.hidden = live.length === 0;
-    document.body.toggleAttribute("data-streaming", live.length > 0);
     if (this.#o.mayRun) this.#showButton();
     const run = live.at(-1);
     if (!run) return;

@@ -48,12 +48,6 @@ export class Timeline {
     this.#showEmpty();
   }
 
-  show(id: string): void {
-    const card = this.#cards.get(id);
-    card?.scrollIntoView({ block: "nearest" });
-    card?.focus();
-  }
-
   /** Messages of one tick, a welcome's whole timeline among them, draw each card once. */
   #schedule(id: string): void {
     if (this.#pending.size === 0) {
@@ -74,7 +68,7 @@ export class Timeline {
     let card = this.#cards.get(run.id);
     const isNew = card === undefined;
     if (!card) {
-      card = h("li", { class: "card", tabindex: "-1", "data-testid": "run-card", "data-run": run.id });
+      card = h("li", { class: "card", "data-testid": "run-card", "data-run": run.id });
       this.#cards.set(run.id, card);
       this.#list.append(card);
       this.#showEmpty();

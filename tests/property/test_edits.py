@@ -20,7 +20,7 @@ def run(shadow: bytes, operations: list) -> bytes:
         if isinstance(operation, Insert):
             shadow = shadow[: operation.at] + operation.text.encode() + shadow[operation.at :]
         else:
-            assert 0 <= operation.at and operation.at + operation.length <= len(shadow)
+            assert operation.at >= 0 and operation.at + operation.length <= len(shadow)
             shadow = shadow[: operation.at] + shadow[operation.at + operation.length :]
         shadow.decode()  # never inside of a character
     return shadow
@@ -88,7 +88,7 @@ def test_hunks_change_their_lines_alone(old, data):
         expected += lines[position : first - 1] + new
         position = last
         shadow = run(shadow, diff.hunk(first, last))
-        for piece in (l + "\n" for l in new):
+        for piece in (added + "\n" for added in new):
             shadow = run(shadow, diff.feed(piece))
         if last < first:
             break

@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
         host, port = bound.getsockname()[:2]
         bound.set_inheritable(True)
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         link = settings.PUBLIC_URL or f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
         def ready() -> None:
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             server_name="Ensemble",
             ready_callable=ready,
         )
-        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)
+        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)  # type: ignore[arg-type]
         server.run()
 
 
@@ -104,9 +104,7 @@ def _check_data() -> None:
         probe.touch()
         probe.unlink()
     except OSError as fault:
-        raise CommandError(
-            f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours."
-        ) from None
+        raise CommandError(f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
 
 
 def _check_model() -> None:
