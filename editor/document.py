@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pycrdt import Assoc, Doc, Map, Text, UndoManager, merge_updates
+from pycrdt import Doc, Map, Text, UndoManager, merge_updates
+
+from editor import wire
 
 EMPTY_UPDATE = b"\x00\x00"
 # One undo item a run, however long the run takes.
@@ -83,7 +85,7 @@ class Document:
     def files(self) -> dict[str, str]:
         """File id -> path."""
         found = {}
-        for key in self._files.keys():
+        for key in list(self._files):
             entry = self._files.get(key)
             if isinstance(entry, Map) and isinstance(entry.get("path"), str) and isinstance(entry.get("text"), Text):
                 found[key] = entry["path"]
@@ -131,15 +133,15 @@ class Document:
         subscription = text.observe(observed)
         return lambda: text.unobserve(subscription)
 
-    def anchor(self, file: str, position: int) -> dict[str, Any] | None:
-        """A position that sticks to its text, as the JSON that Yjs calls a relative position.
+    def after_own_insertion(self) -> dict[str, Any]:
+        """The place right behind what this side inserted last, as the JSON that Yjs calls a relative position.
 
-        None in an empty text: pycrdt panics there, having no item to stick to.
+        Not by pycrdt's sticky index: it takes bytes for clocks, and is wrong behind the first character
+        that is not ASCII (docs/decisions). Yjs clocks count UTF-16 units; our own last one is known.
         """
-        text = self._text(file)
-        if not len(text):
-            return None
-        return dict(text.sticky_index(position, Assoc.BEFORE if position else Assoc.AFTER).to_json())
+        client = int(self._doc.client_id)
+        clock = wire.state_clocks(self.state_vector()).get(client, 0)
+        return {"item": {"client": client, "clock": clock - 1}, "assoc": -1}
 
     def undo_of(self, file: str, origin: Any) -> UndoOfOrigin:
         """Remembers from now on what transactions with this origin do to a file."""

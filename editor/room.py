@@ -11,6 +11,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -279,10 +280,8 @@ class Room:
         self._writing += 1
 
         def done(fault: BaseException | None) -> None:
-            try:
+            with suppress(RuntimeError):  # the loop has ended; the text is on the disk
                 self._loop.call_soon_threadsafe(self._written, acknowledged, state_vector, fault)
-            except RuntimeError:
-                pass  # the loop has ended, the text is on the disk
 
         storage.writer.append(self.session, update, done)
 
@@ -390,16 +389,20 @@ class ModelPresence:
         self._clock = 0
         self._moved = 0.0
 
-    def move(self, position: int, force: bool = False) -> None:
-        """To a byte position of the file; at most every 50 ms unless forced."""
+    def appear(self) -> None:
+        """In the file, with no caret yet: nothing is written."""
+        self._show({})
+
+    def wrote(self) -> None:
+        """Something was just inserted: the caret is behind it. At most every 50 ms."""
         now = self._room._loop.time()
-        if not force and now - self._moved < CARET_S:
-            return
-        self._moved = now
-        anchor = self._room.document.anchor(self._file, position)
-        state: dict[str, Any] = {"user": self._user, "file": self._file}
-        if anchor:
-            state["cursor"] = {"anchor": anchor, "head": anchor}
+        if now - self._moved >= CARET_S:
+            self._moved = now
+            place = self._room.document.after_own_insertion()
+            self._show({"cursor": {"anchor": place, "head": place}})
+
+    def _show(self, more: dict[str, Any]) -> None:
+        state = {"user": self._user, "file": self._file, **more}
         self._clock += 1
         self._room._set_peer(self._client, Peer(self._clock, json.dumps(state), None))
 

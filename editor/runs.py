@@ -17,7 +17,7 @@ from typing import Any
 
 from editor import regions, storage
 from editor.document import Delta, UndoOfOrigin, bytes_to_utf16, utf16_to_bytes
-from editor.edits import Operation, RegionDiff, size
+from editor.edits import Insert, Operation, RegionDiff, size
 from editor.languages import highlighted_diff
 from editor.live import LiveRegion
 from editor.models import RunRecord
@@ -279,7 +279,7 @@ class Runs:
         run.unwatch = document.watch(run.file, watched)
         run.undo = document.undo_of(run.file, run.origin)
         run.presence = ModelPresence(self._room, run.model, run.file)
-        run.presence.move(live.start, force=True)
+        run.presence.appear()
         self._room.announce("run.started", **self._started(run))
         task = self._task(text, region, run.by, run.path, run.instruction, run.earlier)
         self._engine.start(run.id, task, lambda events: self._listen(run, events))
@@ -376,8 +376,8 @@ class Runs:
                         document.delete(run.file, splice.position, splice.deleted)
                     if splice.text:
                         document.insert(run.file, splice.position, splice.text)
-        if run.presence and run.diff:
-            run.presence.move(run.live.document_position(run.diff.caret))
+        if run.presence and any(isinstance(operation, Insert) for operation in operations):
+            run.presence.wrote()
 
     # The end.
 

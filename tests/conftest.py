@@ -177,7 +177,7 @@ class Client:
         )
 
     def file(self, path: str) -> str | None:
-        return next((key for key in self.files.keys() if self.files[key]["path"] == path), None)
+        return next((key for key in self.files if self.files[key]["path"] == path), None)
 
     def text_of(self, path: str) -> Text:
         return self.files[self.file(path)]["text"]

@@ -109,6 +109,13 @@ export class Editor extends ObservableV2<Events> {
     });
   }
 
+  /** Scrolls no more than it takes for a position to be seen. */
+  keepInView(file: string, at: number): void {
+    if (file !== this.#file) return;
+    const position = Math.min(at, this.view.state.doc.length);
+    this.view.dispatch({ effects: EditorView.scrollIntoView(position, { y: "nearest", yMargin: 48, xMargin: 80 }) });
+  }
+
   revealLine(file: string, line: number): void {
     this.open(file);
     const doc = this.view.state.doc;

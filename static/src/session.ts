@@ -14,6 +14,7 @@ import { People } from "./people";
 import { Runs } from "./runs";
 import { copyText, setUpShare } from "./share";
 import { emptyHint, Timeline } from "./timeline";
+import { ModelWatch } from "./watch";
 
 declare global {
   interface Window {
@@ -110,6 +111,7 @@ function start(joined: Joined): void {
   const people = new People(connection, editor, files, me);
   const isMe = (participant: string) => people.isMe(participant);
   const panels = new Panels();
+  const watch = new ModelWatch(connection.awareness, editor, files);
   const offline = () => toast("You are offline: that cannot reach the server.", "warn");
   new FilesPanel({
     ...{ session, files, editor, editable, awareness: connection.awareness },
@@ -140,7 +142,13 @@ function start(joined: Joined): void {
     const run = runs.get(id);
     const span = run ? runs.span(run) : null;
     // Whoever asked sees it begin; nobody else's page jumps.
-    if (run && span && isMe(by.participant)) editor.reveal(run.file, span);
+    if (run && span && isMe(by.participant)) {
+      editor.reveal(run.file, span);
+      watch.start(run.file);
+    }
+  });
+  connection.on("run.finished", () => {
+    if (!runs.live().some((run) => isMe(run.by.participant))) watch.stop();
   });
   editor.on("language", (name) => {
     need("#language").textContent = name;

@@ -46,9 +46,10 @@ def test_two_people_and_the_model_write_together(chatting_server: Server, people
     ada.keyboard.type("write a story")
     expect(grace.get_by_test_id("typing-line")).to_contain_text("write a story")
     ada.keyboard.press("Enter")
+    # The page goes along with the model for who asked; the others know where it is, and their page stays.
+    expect(ada.get_by_test_id("model-caret").first).to_be_visible()
+    expect(grace.get_by_test_id("file-tab")).to_have_attribute("aria-label", re.compile("random-chat"))
     for page in (ada, grace):
-        # Lines of nonsense run out of the window now and then, and the caret with them: attached is enough.
-        page.wait_for_selector("[data-testid=model-caret]", state="attached")
         wait_for_text(page, f"text.length > {before + 40}")
         expect(page.get_by_test_id("stop-button")).to_be_visible()
         expect(page.locator("[data-testid=run-card][data-outcome=streaming]")).to_be_visible()

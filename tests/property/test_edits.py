@@ -56,7 +56,7 @@ def test_a_whole_rewrite_gives_exactly_the_models_text(case):
 @given(rewrite(), st.integers(0, 12))
 @settings(max_examples=400, deadline=None)
 def test_a_stop_leaves_every_line_old_or_new_and_whole(case, stop):
-    old, new, pieces = case
+    old, _, pieces = case
     diff = RegionDiff(old)
     shadow = run(old.encode(), diff.hunk(1, old.count("\n") + 1))
     fed = ""
@@ -142,7 +142,7 @@ def test_what_people_type_inside_survives_once_and_outside_nothing_moves(case, d
 @given(rewrite(), st.data())
 @settings(max_examples=400, deadline=None)
 def test_people_may_delete_anything_meanwhile(case, data):
-    old, new, pieces = case
+    old, _, pieces = case
     before, after = "before\n", "\nafter"
     document = (before + old + after).encode()
     region = LiveRegion(len(before), size(old))
