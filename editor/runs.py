@@ -250,7 +250,10 @@ class Runs:
 
     def _announce_queue(self) -> None:
         for position, run in enumerate(self._waiting, 1):
-            self._room.announce("run.queued", run=run.id, position=position, by=run.by.public(), instruction=run.instruction, file=run.file)
+            self._room.announce("run.queued", **self._queued(run, position))
+
+    def _queued(self, run: Run, position: int) -> dict[str, Any]:
+        return {"run": run.id, "position": position, "by": run.by.public(), "instruction": run.instruction, "file": run.file}
 
     def _stream(self, run: Run) -> None:
         """Chooses the region, tells everybody, and asks the model."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 from pycrdt import Doc, Map, Text
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +25,10 @@ from websockets.asyncio.client import ClientConnection, connect
 # The tests' own process must not touch the data of whoever runs them.
 os.environ["ENSEMBLE_DATA"] = tempfile.mkdtemp(prefix="ensemble-tests-")
 os.environ.pop("DATABASE_URL", None)
+
+# Machines are shared and noisy: no example is too slow, and no deadline is met or missed.
+hypothesis.settings.register_profile("ensemble", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ensemble")
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60

@@ -24,8 +24,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    # Not for the session: while Playwright runs, its event loop does, and other tests need their own.
     executable = os.environ.get("ENSEMBLE_CHROMIUM") or shutil.which("chromium")
     assert executable or (ROOT / ".cache" / "chromium").exists(), "make test brings a Chromium; it sets ENSEMBLE_CHROMIUM"
     with sync_playwright() as playwright:

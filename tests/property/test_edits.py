@@ -40,7 +40,7 @@ def rewrite(draw):
 
 
 @given(rewrite())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_a_whole_rewrite_gives_exactly_the_models_text(case):
     old, new, pieces = case
     diff = RegionDiff(old)
@@ -54,7 +54,7 @@ def test_a_whole_rewrite_gives_exactly_the_models_text(case):
 
 
 @given(rewrite(), st.integers(0, 12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_stop_leaves_every_line_old_or_new_and_whole(case, stop):
     old, _, pieces = case
     diff = RegionDiff(old)
@@ -76,7 +76,7 @@ def test_a_stop_leaves_every_line_old_or_new_and_whole(case, stop):
 
 
 @given(text, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_hunks_change_their_lines_alone(old, data):
     lines = old.split("\n")
     diff = RegionDiff(old)
@@ -101,7 +101,7 @@ def apply(document: bytes, splice: Splice) -> bytes:
 
 
 @given(rewrite(), st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_what_people_type_inside_survives_once_and_outside_nothing_moves(case, data):
     old, new, pieces = case
     before, after = "before\n", "\nafter"
@@ -140,7 +140,7 @@ def test_what_people_type_inside_survives_once_and_outside_nothing_moves(case, d
 
 
 @given(rewrite(), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_people_may_delete_anything_meanwhile(case, data):
     old, _, pieces = case
     before, after = "before\n", "\nafter"
@@ -181,7 +181,7 @@ def test_an_added_line_deletes_nothing_even_when_it_comes_in_pieces():
 
 
 @given(rewrite())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_operations_stay_near_the_minimum(case):
     """Against difflib on the finished texts, by whole lines: never more bytes than twice its plus a line."""
     old, new, _ = case

@@ -171,3 +171,27 @@ async def test_many_people_run_at_the_same_time(server: Server) -> None:
 
     texts = await asyncio.gather(*map(one, sessions))
     assert set(texts) == {'def greet(name):\n    """Say hello."""\n    print("Hello " + name)\n'}
+
+
+async def test_who_comes_while_a_run_streams_is_told_of_it_and_can_stop_it(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\n"))
+    async with join(chatting_server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write", file=file)
+        run = (await ada.message("run.started"))["run"]
+        async with join(chatting_server, session, name="Late") as late:
+            assert (await late.message("run.started", run=run))["by"]["name"] == "Ada"
+            late.send("run.stop", run=run)
+            assert (await ada.message("run.finished", run=run))["outcome"] == "stopped"
+
+
+async def test_a_selection_that_is_too_long_is_refused_and_nobody_is_thrown_out(server: Server) -> None:
+    session = server.session(("a.py", "x = 1\n" * 100))
+    async with join(server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="rename x to y", file=file, selection={"anchor": 0, "head": 600})
+        error = await ada.message("error")
+        assert error["code"] == "too_large"
+        assert "47" in error["message"]
+        ada.send("run.start", instruction="change x to 2", file=file, selection={"anchor": 0, "head": 5})
+        await ada.message("run.finished")
