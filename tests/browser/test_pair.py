@@ -48,7 +48,7 @@ def test_two_people_and_the_model_write_together(chatting_server: Server, people
     ada.keyboard.press("Enter")
     # The page goes along with the model for who asked; the others know where it is, and their page stays.
     expect(ada.get_by_test_id("model-caret").first).to_be_attached()
-    expect(grace.get_by_test_id("file-tab")).to_have_attribute("aria-label", re.compile("random-chat"))
+    expect(grace.get_by_test_id("file-tab")).to_have_accessible_name(re.compile("random-chat"))
     for page in (ada, grace):
         wait_for_text(page, f"text.length > {before + 40}")
         expect(page.get_by_test_id("stop-button")).to_be_visible()
