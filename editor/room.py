@@ -132,7 +132,7 @@ class Room:
         self.members.discard(member)
         self._unacknowledged.discard(member)
         for client in [client for client, peer in self._peers.items() if peer.member is member]:
-            self._forget_peer(client)
+            self.forget_peer(client)
         self.announce_participants()
 
     def hello(self, member: Member, welcome: dict[str, Any]) -> None:
@@ -185,7 +185,7 @@ class Room:
             if peer.member and peer.member.person is person:
                 state = presence.awareness_state(peer.state, person.name, person.color)
                 if state:
-                    self._set_peer(client, Peer(peer.clock + 1, state, peer.member))
+                    self.set_peer(client, Peer(peer.clock + 1, state, peer.member))
 
     # Binary frames.
 
@@ -319,6 +319,9 @@ class Room:
         self.failing = message
         self.announce("storage", state="failing" if message else "ok", message=message)
 
+    def later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(seconds, function)
+
     # Awareness.
 
     def _bind(self, member: Member, client: int) -> None:
@@ -349,16 +352,16 @@ class Room:
                 continue
             state = presence.awareness_state(entry.state, member.person.name, member.person.color)
             if state:
-                self._set_peer(entry.client, Peer(entry.clock, state, member))
+                self.set_peer(entry.client, Peer(entry.clock, state, member))
             elif known:
-                self._forget_peer(entry.client)
+                self.forget_peer(entry.client)
 
-    def _set_peer(self, client: int, peer: Peer) -> None:
+    def set_peer(self, client: int, peer: Peer) -> None:
         self._peers[client] = peer
         self._moved[client] = peer
         self._flush_soon()
 
-    def _forget_peer(self, client: int) -> None:
+    def forget_peer(self, client: int) -> None:
         peer = self._peers.pop(client, None)
         if peer:
             self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
@@ -387,24 +390,30 @@ class ModelPresence:
         }
         self._file = file
         self._clock = 0
-        self._moved = 0.0
+        self._drawn = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def appear(self) -> None:
         """In the file, with no caret yet: nothing is written."""
         self._show({})
 
     def wrote(self) -> None:
-        """Something was just inserted: the caret is behind it. At most every 50 ms."""
-        now = self._room._loop.time()
-        if now - self._moved >= CARET_S:
-            self._moved = now
-            place = self._room.document.after_own_insertion()
-            self._show({"cursor": {"anchor": place, "head": place}})
+        """Something was just inserted: the caret goes behind it, at most every 50 ms, and the last time too."""
+        if self._timer is None:
+            self._timer = self._room.later(CARET_S if self._drawn else 0, self._draw)
+
+    def _draw(self) -> None:
+        self._timer = None
+        self._drawn = True
+        place = self._room.document.after_own_insertion()
+        self._show({"cursor": {"anchor": place, "head": place}})
 
     def _show(self, more: dict[str, Any]) -> None:
         state = {"user": self._user, "file": self._file, **more}
         self._clock += 1
-        self._room._set_peer(self._client, Peer(self._clock, json.dumps(state), None))
+        self._room.set_peer(self._client, Peer(self._clock, json.dumps(state), None))
 
     def leave(self) -> None:
-        self._room._forget_peer(self._client)
+        if self._timer:
+            self._timer.cancel()
+        self._room.forget_peer(self._client)

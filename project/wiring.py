@@ -28,7 +28,7 @@ def options() -> Options:
     small = path.exists() and path.stat().st_size <= ONE_THREAD_BYTES
     return Options(
         path=path,
-        name=path.stem,
+        name="Built-in model" if path == config.EMBEDDED_MODEL else path.stem,
         context=values["ENSEMBLE_MAX_CONTEXT_TOKENS"],
         threads=values["ENSEMBLE_THREADS"] or (1 if small else os.cpu_count() or 1),
         extra_buffers=_extra_buffers(),
