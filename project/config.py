@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,4 +126,7 @@ def data_folder(value: str) -> Path:
     return path if path.is_absolute() else BASE / path
 
 
-values = read(os.environ)
+try:
+    values = read(os.environ)
+except BadSetting as bad:
+    sys.exit(str(bad))

@@ -125,6 +125,8 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         warn(f"Say which: python3.11 -m project.bootstrap {'|'.join(COMMANDS)}")
         return 2
+    # A shell starts what it puts in the background with Ctrl-C ignored, and Python leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         return COMMANDS[arguments[0]](arguments[1:])

@@ -92,7 +92,9 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
         bound.listen(128)
     except (OSError, OverflowError) as fault:
-        raise CommandError(f"Port {port} on {host} cannot be used ({fault}). Set PORT to a free one, such as PORT={port + 1}.") from None
+        raise CommandError(
+            f"Port {port} on {host} cannot be used ({fault}). Set PORT to a free one, such as PORT={port + 1 if port < 65535 else 8000}."
+        ) from None
     bound.setblocking(False)
     return bound
 
@@ -121,5 +123,5 @@ def _check_model() -> None:
     result = subprocess.run([sys.executable, "-m", "inference.probe", str(path)], cwd=config.BASE, capture_output=True, text=True, check=False)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or [f"llama.cpp ended with status {result.returncode}"])[-1]
-        raise CommandError(f"The model {path} cannot be used: {reason}. {way_out}")
+        raise CommandError(f"The model {path} cannot be used: {reason.removeprefix(f'{path}: ')}. {way_out}")
     known.write_text(stamp)
