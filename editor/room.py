@@ -325,22 +325,26 @@ class Room:
     # Awareness.
 
     def _bind(self, member: Member, client: int) -> None:
-        """One client id a connection. One that came back takes its id over from the connection it lost."""
+        """One client id a connection. Somebody who came back takes theirs over from the connection they lost;
+        another's, and the model's, stay whose they are."""
+        peer = self._peers.get(client)
+        if peer and (peer.member is None or peer.member.person is not member.person):
+            return
         for other in self.members:
             if other is not member and other.client == client:
                 if other.person is not member.person:
-                    raise ProtocolError("forbidden", "This Yjs client id belongs to another participant.")
+                    return
                 other.client = None
         member.client = client
-        if client in self._peers:
-            self._peers[client].member = member
+        if peer:
+            peer.member = member
         if member.hello:
             self._acknowledge(member)
             self.announce_participants()
 
     def _awareness(self, member: Member, frame: wire.Awareness) -> None:
         for entry in frame.entries:
-            if member.client is None and entry.client not in self._peers:
+            if member.client is None:
                 self._bind(member, entry.client)
             # Stock clients repeat what they heard of others: only their own state counts.
             if entry.client != member.client:
