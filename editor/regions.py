@@ -54,10 +54,11 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     if not text.strip():
         return _region(lines, 0, min(len(lines), most_lines) - 1)
     blocks = split_blocks(lines)
-    if len(lines) <= min(SMALL_FILE_LINES, most_lines) and (caret is None or lines[caret].strip()):
-        return _region(lines, blocks[0][0], blocks[-1][1])
     at_caret = next((block for block in blocks if caret is not None and block[0] <= caret <= block[1]), None)
-    named = _named_line(lines, blocks, instruction, at_caret)
+    named, named_blocks = _named_line(lines, blocks, instruction, at_caret)
+    small = len(lines) <= min(SMALL_FILE_LINES, most_lines) and (caret is None or at_caret is not None)
+    if small and named_blocks != 1:
+        return _region(lines, blocks[0][0], blocks[-1][1])
     if named is not None:
         block = next(block for block in blocks if block[0] <= named <= block[1])
         if block != at_caret:
@@ -95,8 +96,8 @@ def split_blocks(lines: list[str]) -> list[tuple[int, int]]:
     return blocks
 
 
-def _named_line(lines: list[str], blocks: list[tuple[int, int]], instruction: str, at_caret: tuple[int, int] | None) -> int | None:
-    """The line that the instruction's names point at. The caret's own block wins where it has any of them."""
+def _named_line(lines: list[str], blocks: list[tuple[int, int]], instruction: str, at_caret: tuple[int, int] | None) -> tuple[int | None, int]:
+    """The line that the instruction's names point at, and how many blocks have any of them. The caret's own block wins."""
     words = {word for word in re.findall(r"[A-Za-z_]\w+", instruction) if word.lower() not in COMMON}
     scores: dict[tuple[int, int], int] = {}
     best_line: dict[tuple[int, int], tuple[int, int]] = {}
@@ -111,9 +112,9 @@ def _named_line(lines: list[str], blocks: list[tuple[int, int]], instruction: st
                 candidate = (5, -defined[0]) if defined else (1, -hits[0])
                 best_line[block] = max(best_line.get(block, candidate), candidate)
     if not scores:
-        return None
+        return None, 0
     block = at_caret if at_caret in scores else max(scores, key=lambda block: (scores[block], -block[0]))
-    return -best_line[block][1]
+    return -best_line[block][1], len(scores)
 
 
 def _narrow(lines: list[str], block: tuple[int, int], caret: int, most: int) -> tuple[int, int]:
