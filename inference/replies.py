@@ -116,10 +116,11 @@ class RewriteReader:
         if self.complete:
             return out
         self._line = rest
-        if len(rest) > self._sent and self._is_text(rest):
+        shown = rest.removesuffix("\r")
+        if len(shown) > self._sent and self._is_text(shown):
             self._begun = True
-            self._emit(rest[self._sent :], out)
-            self._sent = len(rest)
+            self._emit(shown[self._sent :], out)
+            self._sent = len(shown)
         return out
 
     def finish(self) -> list[Event]:

@@ -1,0 +1,149 @@
+"""The engine with the real embedded model, and with a chat model of random weights, through llama.cpp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inference.api import Event, Finished, Started, Task, Text
+from inference.llama import LlamaEngine, Options
+from project import config
+
+TASK = Task("room", "ada", "greet.py", "", 'def greet(name):\n    print("Hello " + name)', "", "add a docstring: Say hello.")
+FIB = replace(TASK, path="fib.py", region="", instruction="write a fibonacci function")
+
+
+@asynccontextmanager
+async def engine(path: Path = config.EMBEDDED_MODEL, **options: int) -> AsyncIterator[LlamaEngine]:
+    running = LlamaEngine(Options(path, "test", **{"context": 4096, "threads": 1, **options}), asyncio.get_running_loop())
+    ready = asyncio.Event()
+    running.watch(lambda info: ready.set())
+    try:
+        if running.info.state == "loading":
+            await asyncio.wait_for(ready.wait(), 60)
+        yield running
+    finally:
+        running.close()
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        self.events += events
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async def met() -> None:
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+        await asyncio.wait_for(met(), 60)
+
+    async def finished(self) -> Finished:
+        await self.until(lambda: bool(self.events) and isinstance(self.events[-1], Finished))
+        last = self.events[-1]
+        assert isinstance(last, Finished)
+        return last
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, Text))
+
+    @property
+    def started(self) -> Started:
+        return next(event for event in self.events if isinstance(event, Started))
+
+
+async def answer(running: LlamaEngine, name: str, task: Task) -> Listener:
+    listener = Listener()
+    running.start(name, task, listener)
+    await listener.finished()
+    return listener
+
+
+async def test_keystrokes_are_prefilled_and_change_no_answer() -> None:
+    async with engine() as running:
+        cold = await answer(running, "cold", TASK)
+        running.forget(TASK.cache)
+        for end in range(1, len(TASK.instruction) + 1):
+            running.warm(replace(TASK, instruction=TASK.instruction[:end]))
+        # Commands are heard in order and a step comes before the run that is asked for after it has been seen.
+        other = await answer(running, "other", replace(FIB, cache="elsewhere"))
+        assert other.started.cached == 0
+        warm = await answer(running, "warm", TASK)
+        assert warm.started.cached >= warm.started.prompt - 2
+        assert cold.started.cached == 0
+        assert warm.text == cold.text == '    """Say hello."""\n'
+
+
+async def test_many_at_once_answer_as_they_would_alone() -> None:
+    async with engine() as running:
+        tasks = [replace(TASK if n % 2 else FIB, cache=str(n), instruction=(TASK if n % 2 else FIB).instruction) for n in range(20)]
+        alone = [(await answer(running, f"alone{n}", task)).text for n, task in enumerate(tasks[:2])]
+        together = await asyncio.gather(*(answer(running, f"run{n}", task) for n, task in enumerate(tasks)))
+        assert [listener.text for listener in together] == alone * 10
+
+
+async def test_a_stop_ends_the_computing_and_nothing_comes_afterwards(chat_model: Path) -> None:
+    async with engine(chat_model, max_tokens=100_000) as running:
+        endless = Listener()
+        running.start("endless", TASK, endless)
+        await endless.until(lambda: len(endless.text) > 20)
+        running.stop("endless")
+        assert (await endless.finished()).outcome == "stopped"
+        seen = len(endless.events)
+        short = Listener()
+        running.start("short", replace(TASK, cache="other"), short)
+        await short.until(lambda: len(short.text) > 5)
+        assert len(endless.events) == seen
+        assert list(running._streams) == ["short"]
+
+
+async def test_a_stop_in_the_middle_of_a_long_prompt_harms_no_other_run(chat_model: Path) -> None:
+    long = replace(TASK, cache="long", region="\n".join(f"value_{n} = {n}" for n in range(390)))
+    async with engine(chat_model, context=8192, max_tokens=60) as running:
+        alone = (await answer(running, "alone", TASK)).text
+        running.forget(TASK.cache)
+        stopped, beside = Listener(), Listener()
+        running.start("beside", TASK, beside)
+        running.start("stopped", long, stopped)
+        await stopped.until(lambda: any(isinstance(event, Started) for event in stopped.events))
+        running.stop("stopped")
+        assert (await stopped.finished()).outcome == "stopped"
+        assert stopped.text == ""
+        await beside.finished()
+        assert beside.text == alone
+        assert (await answer(running, "again", TASK)).text == alone
+
+
+async def test_limits_say_their_name(chat_model: Path) -> None:
+    async with engine(chat_model, max_tokens=20) as running:
+        finished = await (await answer(running, "cut", TASK)).finished()
+        assert finished.outcome == "failed"
+        assert "ENSEMBLE_MAX_RUN_TOKENS" in finished.reason
+        huge = await (await answer(running, "huge", replace(TASK, region="x = 1\n" * 5000))).finished()
+        assert finished.outcome == "failed"
+        assert "context" in huge.reason
+
+
+@pytest.mark.parametrize("damage", ["missing", "text", "cut"])
+async def test_a_broken_model_file_is_said_in_plain_words(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "model.gguf"
+    if damage == "text":
+        path.write_text("not a model")
+    elif damage == "cut":
+        path.write_bytes(config.EMBEDDED_MODEL.read_bytes()[:1_000_000])
+    async with engine(path) as running:
+        assert running.info.state == "failed"
+        assert str(path) in running.info.detail
+        finished = await (await answer(running, "run", TASK)).finished()
+        assert finished.outcome == "failed"

@@ -1,0 +1,110 @@
+"""Replies of the kinds that models are known to give, whole and token by token."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from editor.edits import Insert, RegionDiff
+from inference.api import Hunk, Text
+from inference.replies import Malformed, PatchReader, Reader, RewriteReader
+
+OLD = "def f(a):\n    return a\n# end"
+NEW = "def f(a):\n    return a + 1\n# end"
+
+
+def result(reader: Reader, old: str, pieces: list[tuple[str, bool]]) -> str:
+    """The region after a reply, through the same applying of edits as in a room."""
+    diff, shadow = RegionDiff(old), old.encode()
+    events = [event for piece, control in pieces for event in ([] if reader.complete else reader.feed(piece, control))]
+    events += reader.finish()
+    operations = []
+    for event in events:
+        if isinstance(event, Hunk):
+            operations += diff.hunk(event.first, event.last)
+        elif isinstance(event, Text):
+            operations += diff.feed(event.text)
+    for operation in operations + diff.finish():
+        added, removed = (operation.text.encode(), 0) if isinstance(operation, Insert) else (b"", operation.length)
+        shadow = shadow[: operation.at] + added + shadow[operation.at + removed :]
+    return shadow.decode()
+
+
+def rewrite(old: str, reply: str, sizes: list[int]) -> str:
+    pieces, at = [], 0
+    while at < len(reply):
+        size = sizes[len(pieces) % len(sizes)]
+        pieces.append((reply[at : at + size], False))
+        at += size
+    return result(RewriteReader(old.count("\n") + 1, old), old, pieces)
+
+
+REPLIES = {
+    "clean": NEW,
+    "with a newline at its end": NEW + "\n",
+    "with blank lines at its end": NEW + "\n\n\n",
+    "fenced": f"```\n{NEW}\n```",
+    "fenced with a language": f"```python\n{NEW}\n```\n",
+    "chatter before": f"Sure! Here is the updated code:\n\n```python\n{NEW}\n```",
+    "chatter on both sides": f"Here's the rewritten region:\n```py\n{NEW}\n```\n\nI changed the return value.\n",
+    "tagged": f"<region>\n{NEW}\n</region>",
+    "tagged, with chatter after": f"<region>\n{NEW}\n</region>\nDone: it adds one now.",
+    "with carriage returns": NEW.replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
+@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=5))
+def test_what_surrounds_the_code_does_not_reach_the_file(reply: str, sizes: list[int]) -> None:
+    assert rewrite(OLD, reply, sizes) == NEW
+
+
+def test_a_region_that_holds_fences_keeps_them() -> None:
+    old = "Text\n```\ncode\n```\nmore"
+    new = "Text!\n```\ncode\n```\nmore"
+    for size in (1, 3, 100):
+        assert rewrite(old, new, [size]) == new
+
+
+def test_a_comment_that_looks_like_chatter_is_code() -> None:
+    assert rewrite("x", "here:\n    y\n", [2]) == "here:\n    y"
+
+
+def test_an_empty_reply_changes_nothing() -> None:
+    assert rewrite(OLD, "", [1]) == OLD
+    assert rewrite(OLD, "\n\n", [1]) == OLD
+
+
+def line(number: int) -> tuple[str, bool]:
+    return f"<|L{number}|>", True
+
+
+def test_hunks_replace_insert_and_delete() -> None:
+    pieces = [line(1), line(1), ("def g(a):\n", False), line(2), ("<|ins|>", True), ("    # hm", False), ("\n", False), line(3), line(3)]
+    assert result(PatchReader(3), OLD, pieces) == "def g(a):\n    return a\n    # hm"
+
+
+def test_text_may_hold_what_looks_like_a_control_token() -> None:
+    assert result(PatchReader(1), "x", [line(1), line(1), ("<|L9|>\n", False)]) == "<|L9|>"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [("text", False)],
+        [line(1), ("text\n", False)],
+        [line(1)],
+        [line(2), line(1), ("x\n", False)],
+        [line(1), line(9), ("x\n", False)],
+        [line(0), line(1)],
+        [line(2), line(2), ("x\n", False), line(1), line(1), ("y\n", False)],
+        [line(1), line(1), ("no newline", False)],
+        [line(1), line(1), ("no newline", False), line(2), line(2), ("x\n", False)],
+        [("<|ins|>", True)],
+        [line(1), ("<|file|>", True)],
+    ],
+)
+def test_malformed_patches_are_refused(pieces: list[tuple[str, bool]]) -> None:
+    with pytest.raises(Malformed):
+        result(PatchReader(3), OLD, pieces)
