@@ -77,22 +77,22 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
 
 
 def split_blocks(lines: list[str]) -> list[tuple[int, int]]:
-    """Top-level blocks as (first, last) line indexes: paragraphs, joined where the next one goes on indented or closing."""
+    """Top-level blocks as (first, last) line indexes, without blank lines at their ends.
+
+    A block begins behind a blank line, or where the one before has come back from its indentation; what
+    begins indented or with a closing word goes on with the block before.
+    """
     blocks: list[tuple[int, int]] = []
-    number = 0
-    while number < len(lines):
-        if not lines[number].strip():
-            number += 1
-            continue
-        first = number
-        while number + 1 < len(lines) and lines[number + 1].strip():
-            number += 1
-        goes_on = lines[first][0] in " \t" or CLOSER.match(lines[first])
-        if blocks and goes_on:
-            blocks[-1] = (blocks[-1][0], number)
-        else:
-            blocks.append((first, number))
-        number += 1
+    before = ""
+    for number, line in enumerate(lines):
+        if line.strip():
+            top = line[0] not in " \t" and not CLOSER.match(line)
+            ended = not before.strip() or before[0] in " \t" or bool(CLOSER.match(before))
+            if blocks and not (top and ended):
+                blocks[-1] = (blocks[-1][0], number)
+            else:
+                blocks.append((number, number))
+        before = line
     return blocks
 
 
