@@ -78,9 +78,15 @@ class Rooms:
         row, updates, cards = await sync_to_async(_read, thread_sensitive=False)(session)
         room = Room(session, row.title, row.expires_at.isoformat(), updates, self._limits)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
-        if len(updates) > storage.COMPACT_UPDATES:
-            storage.writer.call(lambda: storage.compact(session))
+        storage.writer.call(lambda: self._save(session, len(updates) > storage.COMPACT_UPDATES))
         return live
+
+    def _save(self, session: str, compact: bool) -> None:
+        """On the writer thread: the session is in use, and its log may be long."""
+        now = timezone.now()
+        Session.objects.filter(pk=session).update(active_at=now, expires_at=now + self._idle)
+        if compact:
+            storage.compact(session)
 
     def _postpone(self, session: str) -> None:
         """The room stays for another while; then it goes, if nobody is in it."""
@@ -105,13 +111,7 @@ class Rooms:
         live.runs.close()
         live.room.flush()
 
-        def save() -> None:
-            now = timezone.now()
-            Session.objects.filter(pk=session).update(active_at=now, expires_at=now + self._idle)
-            if DocumentUpdate.objects.filter(session=session).count() > storage.COMPACT_UPDATES:
-                storage.compact(session)
-
-        await storage.call(save)
+        await storage.call(lambda: self._save(session, DocumentUpdate.objects.filter(session=session).count() > storage.COMPACT_UPDATES))
 
     async def close(self) -> None:
         """The server stops: runs end, members are told, everything is written."""

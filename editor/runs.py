@@ -104,7 +104,8 @@ class Runs:
         self._check(instruction, old.file)
         going = run_id in self._active
         if old.card.get("outcome") is None:
-            self._finish(old, "steered")
+            # Its place in the queue goes to the run that carries on, before anybody who waits.
+            self._finish(old, "steered", advance=False)
         return self._begin(
             member.person,
             instruction,
@@ -220,7 +221,7 @@ class Runs:
         )
         if inherited is None and self._engine.info.state == "ready":
             self._refuse_overlap(run)
-        self._waiting.append(run)
+        self._waiting.insert(0 if inherited else len(self._waiting), run)
         self.advance()
         if run in self._waiting:
             self._announce_queue()
@@ -384,7 +385,7 @@ class Runs:
 
     # The end.
 
-    def _finish(self, run: Run, outcome: str, reason: str = "") -> None:
+    def _finish(self, run: Run, outcome: str, reason: str = "", advance: bool = True) -> None:
         """Ends the run now, whatever the model still computes: later events find it closed."""
         if run in self._waiting:
             self._waiting.remove(run)
@@ -430,7 +431,8 @@ class Runs:
         task = asyncio.get_running_loop().create_task(self._make_card(run, new))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self.advance()
+        if advance:
+            self.advance()
 
     async def _make_card(self, run: Run, new: str) -> None:
         if new != run.old:

@@ -56,6 +56,7 @@ def run(arguments: list[str]) -> NoReturn:
 
 def test(arguments: list[str]) -> int:
     prepare(dev=True, chromium=True)
+    node.put_on_path()  # stock clients run in it
     return call(python_env.PYTHON, "-m", "pytest", *arguments) or check([])
 
 

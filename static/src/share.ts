@@ -19,9 +19,20 @@ export function setUpShare(session: string, links: { edit?: string; view?: strin
     button.remove();
     return;
   }
-  need("#share-links").replaceChildren(...kinds.map((kind) => linkRow(session, kind, links[kind] ?? "")));
+  need("#share-links").replaceChildren(
+    ...kinds.map((kind) => linkRow(session, kind, links[kind] ?? "")),
+    ...ownMachine(),
+  );
   button.addEventListener("click", () => dialog.showModal());
   closeOnBackdrop(dialog);
+}
+
+/** A link to "localhost" leads everybody else to their own machine: said before somebody reads it out in a meeting. */
+function ownMachine(): HTMLElement[] {
+  if (!/^(localhost|127\.|\[::1\])/.test(location.hostname)) return [];
+  const text =
+    "These links work on this machine alone. To let others in, start Ensemble with HOST=0.0.0.0 make run, and open it under this machine’s name or address.";
+  return [h("p", { class: "share-note" }, text)];
 }
 
 function linkRow(session: string, kind: Kind, link: string): HTMLElement {

@@ -27,10 +27,11 @@ FLAGS = [
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     # Not for the session: while Playwright runs, its event loop does, and other tests need their own.
-    executable = os.environ.get("ENSEMBLE_CHROMIUM") or shutil.which("chromium")
-    assert executable or (ROOT / ".cache" / "chromium").exists(), "make test brings a Chromium; it sets ENSEMBLE_CHROMIUM"
+    chosen = ROOT / ".cache" / "chromium"
+    executable = os.environ.get("ENSEMBLE_CHROMIUM") or (chosen.read_text().strip() if chosen.is_file() else shutil.which("chromium"))
+    assert executable, "make test brings a Chromium, and names it in ENSEMBLE_CHROMIUM"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable or None, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
 

@@ -57,6 +57,8 @@ class Command(BaseCommand):
             )
             asyncio.get_event_loop().call_soon(lambda: rooms.current().engine)
             self.stdout.write(f"Ensemble is open at {link}  (Ctrl-C ends it)")
+            if host in ("0.0.0.0", "::") and not settings.PUBLIC_URL and (address := _network_address()):
+                self.stdout.write(f"Others on your network open http://{address}:{port}")
             self.stdout.flush()
 
         server = Server(
@@ -72,6 +74,16 @@ class Command(BaseCommand):
         )
         reactor.addSystemEventTrigger("before", "shutdown", _shut_down)  # type: ignore[arg-type]
         server.run()
+
+
+def _network_address() -> str | None:
+    """This machine's address as its network sees it. Nothing is sent: a datagram socket only looks up the route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        try:
+            route.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return str(route.getsockname()[0])
 
 
 def _shut_down() -> Any:
