@@ -29,6 +29,7 @@ def alone() -> Iterator[None]:
 
 def prepare(*, dev: bool, chromium: bool = False) -> None:
     with alone():
+        llama.check_compiler()
         python_env.prepare(dev=dev)
         llama.prepare()
         node.prepare()

@@ -70,10 +70,15 @@ def record() -> dict[str, Any]:
         return {}
 
 
-def prepare() -> None:
-    found = compiler.find()
-    if found is None and not libraries().exists():
+def check_compiler() -> None:
+    """Before the downloads, so that nobody waits for them in vain."""
+    if not libraries().exists():
         compiler.require()
+
+
+def prepare() -> None:
+    check_compiler()
+    found = compiler.find()
     inputs = [
         version(),
         python_env.identity(),
