@@ -164,6 +164,7 @@ TO_CLIENT: dict[str, Message] = {
             "saved",
             "Every update of this connection's Yjs client id below `clock` is durable.",
             (
+                Field("client", int, "the Yjs client id that `clock` is of: as awareness says, else of the newest update; null before"),
                 Field("clock", int),
                 Field("updates", int, "how many sync-step-2 and update frames of this connection are durable; deletions have no clock"),
             ),

@@ -58,7 +58,8 @@ class Person:
 
 @dataclass(eq=False)
 class Member:
-    """One connection. The transport empties ``outbox`` (bytes are binary frames, str text frames) when ``wake`` is
+    """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
+    is by, for clients without awareness. The transport empties ``outbox`` (bytes are binary frames, str text frames) when ``wake`` is
     called, and closes with ``closing`` once that is set and the outbox is empty."""
 
     person: Person
@@ -68,6 +69,7 @@ class Member:
     closing: Close | None = None
     hello: bool = False
     client: int | None = None
+    author: int | None = None
     updates: int = 0
 
     def close(self, close: Close) -> None:
@@ -223,8 +225,9 @@ class Room:
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
                     "(ENSEMBLE_MAX_DOCUMENT_BYTES). Start another session for more.",
                 )
-        if member.client is None and (author := wire.only_author(data)) is not None:
-            self._bind(member, author)
+        if not frame.step2:
+            # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
+            member.author = wire.only_author(data) or member.author
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
@@ -295,7 +298,7 @@ class Room:
         self._durable = state_vector
         clocks = wire.state_clocks(state_vector)
         for member, updates in acknowledged.items():
-            self.tell(member, "saved", clock=clocks.get(member.client or -1, 0), updates=updates)
+            self._tell_saved(member, clocks, updates)
         if self._unacknowledged and not self._writing and not self._changes:
             self._acknowledge_all(self._unacknowledged)
 
@@ -308,7 +311,11 @@ class Room:
     def _acknowledge(self, member: Member) -> None:
         if not self._writing and not self._changes:
             clocks = wire.state_clocks(self._durable)
-            self.tell(member, "saved", clock=clocks.get(member.client or -1, 0), updates=member.updates)
+            self._tell_saved(member, clocks, member.updates)
+
+    def _tell_saved(self, member: Member, clocks: dict[int, int], updates: int) -> None:
+        client = member.client or member.author
+        self.tell(member, "saved", client=client, clock=clocks.get(client or -1, 0), updates=updates)
 
     @property
     def settled(self) -> bool:

@@ -2,10 +2,11 @@
 
 import hashlib
 import importlib.util
-import json
 import os
+import re
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ REQUIREMENTS = ROOT / "requirements.txt"
 REQUIREMENTS_DEV = ROOT / "requirements-dev.txt"
 
 COMPILED = "llama-cpp-python"  # the one package that PyPI has no wheel of: see llama.py
-PIP_WITHOUT_ENSUREPIP = "26.3"
+# For a Python without ensurepip only; every other takes the pip that came with it.
+PIP_WHEEL = "pip-26.3-py3-none-any.whl"
+PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
 
 def identity() -> list[str]:
@@ -54,21 +57,23 @@ def _create() -> None:
 
 
 def _fetch_pip() -> Path:
-    """pip's wheel straight from PyPI, checked against PyPI's own hash."""
+    """pip's wheel straight from PyPI, checked against the hash above."""
+    index = "https://pypi.org/simple/pip/"
     try:
-        with urllib.request.urlopen(f"https://pypi.org/pypi/pip/{PIP_WITHOUT_ENSUREPIP}/json", timeout=60) as reply:
-            files = json.load(reply)["urls"]
-        chosen = next(file for file in files if file["packagetype"] == "bdist_wheel")
-        with urllib.request.urlopen(chosen["url"], timeout=60) as reply:
+        with urllib.request.urlopen(index, timeout=60) as reply:
+            link = re.search(rf'href="([^"#]*/{re.escape(PIP_WHEEL)})[#"]', reply.read().decode())
+        if link is None:
+            raise urllib.error.URLError(f"{PIP_WHEEL} is not listed there")
+        with urllib.request.urlopen(urllib.parse.urljoin(index, link[1]), timeout=60) as reply:
             content = reply.read()
     except (urllib.error.URLError, TimeoutError) as error:
         raise Problem(
-            f"This Python has no pip, and PyPI cannot be reached to fetch it ({error}). "
+            f"This Python has no pip, and it could not be fetched from PyPI ({error}). "
             "Check the network, or install pip with 'sudo apt install python3.11-venv', and run the same command again."
         ) from error
-    if hashlib.sha256(content).hexdigest() != chosen["digests"]["sha256"]:
-        raise Problem("The download of pip from PyPI was damaged on its way. Run the same command again.")
-    path: Path = CACHE / str(chosen["filename"])
+    if hashlib.sha256(content).hexdigest() != PIP_SHA256:
+        raise Problem("What PyPI sent as pip is not what was expected: damaged on its way, most likely. Run the same command again.")
+    path = CACHE / PIP_WHEEL
     path.write_bytes(content)
     return path
 

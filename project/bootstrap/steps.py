@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def _watch(process: "subprocess.Popen[str]", latest: Callable[[], str]) -> None:
             now = time.monotonic()
             line = f"  {int(now - started) // 60}:{int(now - started) % 60:02d}  {latest()}"
             if terminal and now - started > 1:
-                print("\r\033[K" + line[: max(20, os.get_terminal_size().columns - 1)], end="", flush=True)
+                print("\r\033[K" + line[: max(20, shutil.get_terminal_size().columns - 1)], end="", flush=True)
                 shown = True
             elif not terminal and now - said >= SECONDS_BETWEEN_LINES:
                 say(line)

@@ -107,8 +107,9 @@ async def saved_by_somebody(people: list[Person]) -> list[int]:
     if somebody is None or somebody.client is None:
         return []
     client = somebody.client
-    clock = wire.state_clocks(bytes(client.doc.get_state()))[client.doc.client_id]
-    await client.wait(lambda: any(m["type"] == "saved" and m["clock"] >= clock for m in client.messages))
+    own = client.doc.client_id
+    clock = wire.state_clocks(bytes(client.doc.get_state()))[own]
+    await client.wait(lambda: any(m["type"] == "saved" and m["client"] == own and m["clock"] >= clock for m in client.messages))
     return list(somebody.own)
 
 
