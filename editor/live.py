@@ -41,16 +41,6 @@ class LiveRegion:
     def end(self) -> int:
         return self.start + sum(piece.document for piece in self._pieces)
 
-    def document_position(self, at: int) -> int:
-        """Where a shadow offset lies in the document, before what people typed at the same place."""
-        position = self.start
-        for piece in self._pieces:
-            if at <= 0:
-                break
-            position += min(at, piece.document) if piece.shadow else piece.document
-            at -= piece.shadow
-        return position
-
     def people_changed(self, position: int, deleted: int, inserted: int) -> None:
         """Somebody else changed the document: bytes deleted at a position, then bytes inserted there."""
         if deleted:

@@ -1,8 +1,9 @@
 // Bundles static/src into static/dist. `--watch` rebuilds on change.
 import { rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { context } from "esbuild";
 
-const here = new URL(".", import.meta.url).pathname;
+const here = fileURLToPath(new URL(".", import.meta.url));
 const shared = {
   absWorkingDir: here,
   bundle: true,
