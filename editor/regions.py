@@ -6,6 +6,7 @@ A region is whole lines without the last one's newline; offsets are characters o
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 # A file this short is one region: the model then finds the place itself.
@@ -99,18 +100,22 @@ def split_blocks(lines: list[str]) -> list[tuple[int, int]]:
 def _named_line(lines: list[str], blocks: list[tuple[int, int]], instruction: str, at_caret: tuple[int, int] | None) -> tuple[int | None, int]:
     """The line that the instruction's names point at, and how many blocks have any of them. The caret's own block wins."""
     words = {word for word in re.findall(r"[A-Za-z_]\w+", instruction) if word.lower() not in COMMON}
+    firsts = [first for first, _ in blocks]
     scores: dict[tuple[int, int], int] = {}
     best_line: dict[tuple[int, int], tuple[int, int]] = {}
     for word in words:
         exact = re.compile(rf"\b{re.escape(word)}\b")
         definition = re.compile(DEFINITION.format(re.escape(word)))
-        for block in blocks:
-            hits = [n for n in range(block[0], block[1] + 1) if exact.search(lines[n])]
-            defined = [n for n in hits if definition.search(lines[n])]
-            if hits:
-                scores[block] = scores.get(block, 0) + len(hits) + 5 * bool(defined)
-                candidate = (5, -defined[0]) if defined else (1, -hits[0])
-                best_line[block] = max(best_line.get(block, candidate), candidate)
+        defined: set[tuple[int, int]] = set()
+        # `in` first: this runs at every keystroke, over every line of the file.
+        for number in (n for n, line in enumerate(lines) if word in line and exact.search(line)):
+            block = blocks[bisect_right(firsts, number) - 1]
+            is_definition = bool(definition.search(lines[number]))
+            scores[block] = scores.get(block, 0) + 1 + 5 * (is_definition and block not in defined)
+            if is_definition:
+                defined.add(block)
+            candidate = (5 if is_definition else 1, -number)
+            best_line[block] = max(best_line.get(block, candidate), candidate)
     if not scores:
         return None, 0
     block = at_caret if at_caret in scores else max(scores, key=lambda block: (scores[block], -block[0]))
