@@ -229,13 +229,20 @@ def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("model") / "random-chat.gguf"
     vocabulary = llama.source() / "models" / "ggml-vocab-qwen2.gguf"
-    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=8192, quantization="Q8_0", short_lines=True)
+    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=32768, quantization="Q8_0", short_lines=True)
     return path
 
 
 @pytest.fixture(scope="session")
 def chatting_server(tmp_path_factory: pytest.TempPathFactory, chat_model: Path) -> Iterator[Server]:
     """With a model that is slow and never ends by itself: something to stop and to steer."""
-    running = Server(tmp_path_factory.mktemp("data"), ENSEMBLE_MODEL=str(chat_model), ENSEMBLE_THREADS="1", ENSEMBLE_MAX_RUN_TOKENS="6000")
+    environment = {
+        "ENSEMBLE_MODEL": str(chat_model),
+        "ENSEMBLE_THREADS": "1",
+        # Enough to write for longer than any test looks on, on a fast machine too.
+        "ENSEMBLE_MAX_CONTEXT_TOKENS": "32768",
+        "ENSEMBLE_MAX_RUN_TOKENS": "30000",
+    }
+    running = Server(tmp_path_factory.mktemp("data"), **environment)
     yield running
     running.kill()
