@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import signing
@@ -96,6 +97,11 @@ def add_participant(session: Session, link: str, name: str) -> Participant:
         link=link,
         generation=getattr(session, link + "_generation"),
     )
+
+
+def same_origin(origin: str | None, host: str | None) -> bool:
+    """Whether a browser's Origin header names the host that it asked."""
+    return bool(origin and host) and urlsplit(origin).netloc.lower() == str(host).lower()
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -46,7 +46,7 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     session = scope["url_route"]["kwargs"]["session"]
     headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
     # A cookie comes along with whatever page asks: only our own may. A Bearer token is sent on purpose.
-    if access.bearer(headers) is None and not _same_origin(headers):
+    if access.bearer(headers) is None and not access.same_origin(headers.get("origin"), headers.get("host")):
         return await _close(receive, send, protocol.FORBIDDEN)
     found, participant = await sync_to_async(access.identify, thread_sensitive=False)(session, headers)
     if found is None:
@@ -61,11 +61,6 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         log.exception("A session could not be loaded")
         return await _close(receive, send, protocol.UNAVAILABLE)
     await Connection(live, _person(live, participant), send).run(receive)
-
-
-def _same_origin(headers: dict[str, str]) -> bool:
-    origin = headers.get("origin", "")
-    return origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
 
 
 async def _close(receive: Receive, send: Send, close: Close) -> None:

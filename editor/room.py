@@ -88,7 +88,7 @@ class Peer:
 
 
 class Room:
-    """Owner of the document, its members and their awareness. ``model_info`` is what ``welcome`` says of the model."""
+    """Owner of the document, its members and their awareness."""
 
     def __init__(self, session: str, title: str, expires_at: str, updates: list[bytes], limits: Limits) -> None:
         self.session = session
@@ -118,8 +118,7 @@ class Room:
         self.members.add(member)
         self.send(member, wire.sync_step1(self.document.state_vector()))
         if self._peers:
-            entries = [wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in self._peers.items()]
-            self.send(member, wire.awareness(entries))
+            self.send(member, _awareness_frame(self._peers))
         # One who will say hello is announced then, with the right name.
         self._loop.call_later(HELLO_S, self._announce_quiet, member)
 
@@ -207,8 +206,7 @@ class Room:
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
-            entries = [wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in self._peers.items()]
-            self.send(member, wire.awareness(entries))
+            self.send(member, _awareness_frame(self._peers))
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         data = frame.data
@@ -380,11 +378,15 @@ class Room:
 
     def _send_peers(self) -> None:
         moved, self._moved = self._moved, {}
-        frame = wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in moved.items()])
+        frame = _awareness_frame(moved)
         authors = {peer.member for peer in moved.values()}
         for member in self.members:
             if authors != {member}:
                 self.send(member, frame)
+
+
+def _awareness_frame(peers: dict[int, Peer]) -> bytes:
+    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items()])
 
 
 class ModelPresence:

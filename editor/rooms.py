@@ -59,9 +59,6 @@ class Rooms:
         """Live rooms, and connections in them."""
         return len(self._live), sum(len(live.room.members) for live in self._live.values())
 
-    def find(self, session: str) -> LiveRoom | None:
-        return self._live.get(session)
-
     async def get(self, session: str) -> LiveRoom:
         """The live room of a session. Raises NoSession, or storage.Unloadable."""
         live = self._live.get(session)
