@@ -206,7 +206,7 @@ class Connection:
                 "version": protocol.VERSION,
                 "role": person.role,
                 **person.public(),
-                "session": {"id": room.session, "title": room.title, "expires_at": room.expires_at},
+                "session": {"id": room.session, "title": room.title, "expires_at": room.expires_at, "lineage": room.lineage},
                 "model": public_model(rooms.current().engine.info),
                 "limits": public_limits(room.limits),
                 "participants": room.participants(),
@@ -214,6 +214,9 @@ class Connection:
             },
         )
         self._live.runs.tell_live(member)
+        if message.get("lineage") not in (None, room.lineage):
+            # What it goes on to send is not read any more: nothing of the other lineage gets in.
+            member.close(protocol.OTHER_LINEAGE)
 
     def _rename(self, name: str) -> None:
         room, person = self._live.room, self._member.person

@@ -65,6 +65,7 @@ TO_SERVER: dict[str, Message] = {
             (
                 Field("version", int, f"protocol version, {VERSION}", limit=SAFE_INTEGER),
                 Field("name", str, "changes the participant's shown name", required=False, limit=400),
+                Field("lineage", str, "of the copy that the client holds; another than the server's is closed with 4409", required=False, limit=64),
             ),
         ),
         Message(
@@ -132,7 +133,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("participant", str, "this participant's id"),
                 Field("name", str),
                 Field("color", str, "`#rrggbb` from the palette"),
-                Field("session", dict, "`{id, title, expires_at}`"),
+                Field("session", dict, "`{id, title, expires_at, lineage}`; a copy of another lineage must not be merged"),
                 Field("model", dict, "as in `model`"),
                 Field("limits", dict, "name -> number, as in the settings table"),
                 Field("participants", list, "as in `participants`"),
@@ -263,6 +264,7 @@ BAD_FRAME = Close(4400, "Repeated malformed frames.", True)
 UNAUTHORISED = Close(4401, "No valid token or cookie: join the session first.", True)
 FORBIDDEN = Close(4403, "Refused: another origin, or removed from the session.", True)
 NOT_FOUND = Close(4404, "No such session, or it has ended.", True)
+OTHER_LINEAGE = Close(4409, "The document was replaced, by a restored backup say: this client's copy is of another lineage.", True)
 LINK_ROTATED = Close(4410, "The link used to join was replaced; ask for the new one.", True)
 TOO_LARGE = Close(4413, "A frame larger than the limit.", True)
 ROOM_FULL = Close(4429, "The session has as many participants as the limit allows.", True)
@@ -274,6 +276,7 @@ CLOSES: tuple[Close, ...] = (
     UNAUTHORISED,
     FORBIDDEN,
     NOT_FOUND,
+    OTHER_LINEAGE,
     LINK_ROTATED,
     TOO_LARGE,
     ROOM_FULL,

@@ -90,9 +90,10 @@ class Peer:
 class Room:
     """Owner of the document, its members and their awareness."""
 
-    def __init__(self, session: str, title: str, expires_at: str, updates: list[bytes], limits: Limits) -> None:
+    def __init__(self, session: str, title: str, lineage: str, expires_at: str, updates: list[bytes], limits: Limits) -> None:
         self.session = session
         self.title = title
+        self.lineage = lineage
         self.expires_at = expires_at
         self.limits = limits
         self.document = Document(updates, self._changed)

@@ -73,7 +73,7 @@ class Rooms:
 
     async def _load(self, session: str) -> LiveRoom:
         row, updates, cards = await sync_to_async(_read, thread_sensitive=False)(session)
-        room = Room(session, row.title, row.expires_at.isoformat(), updates, self._limits)
+        room = Room(session, row.title, row.lineage, row.expires_at.isoformat(), updates, self._limits)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
         storage.writer.call(lambda: self._save(session, len(updates) > storage.COMPACT_UPDATES))
         return live

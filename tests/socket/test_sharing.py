@@ -201,3 +201,18 @@ def test_the_page_says_no_secret_and_allows_no_inline_script(server: Server) -> 
     assert "ensemble_rooms" in metrics
     wait_until(lambda: httpx.get(server.url + "/livez").status_code == 200, "alive")
     assert not any(token in line for token in session["tokens"].values() for line in server.log)
+
+
+async def test_a_copy_of_another_lineage_is_not_merged(server: Server) -> None:
+    session = server.session(("a.txt", "shared\n"))
+    async with join(server, session) as ada:
+        lineage = (await ada.message("welcome"))["session"]["lineage"]
+        await ada.ready("a.txt")
+        ada.send("hello", version=1, lineage=lineage)
+        ada.send("hello", version=1, lineage="of-a-backup")
+        # What comes behind it in the same breath is not read either.
+        with ada.doc.transaction():
+            ada.text_of("a.txt").insert(0, "branch ")
+        await ada.wait(lambda: ada.closed)
+        assert ada.closed == protocol.OTHER_LINEAGE.code
+    assert server.text(session, "a.txt") == "shared\n"
