@@ -22,7 +22,7 @@ from django.utils import timezone
 from editor import presence, storage
 from editor.document import new_document
 from editor.models import DocumentUpdate, Participant, Session
-from editor.permissions import LINK_ROLES
+from editor.permissions import LINK_ROLES, ROLES, Role
 
 COOKIE_AGE_S = 30 * 24 * 3600
 _SALT = "ensemble.participant"
@@ -71,18 +71,41 @@ def cookie_value(participant: Participant) -> str:
     return signing.dumps([participant.session_id, participant.pk], salt=_SALT, compress=False)
 
 
-def participant_of(session: Session, cookies: Mapping[str, str]) -> Participant | None:
-    """Who a cookie says this is, if their link still holds."""
+def known_participant(session: Session, cookies: Mapping[str, str]) -> Participant | None:
+    """Who a cookie says this is, whether or not they may still come in."""
     try:
         session_id, participant_id = signing.loads(cookies.get(cookie_name(session.pk), ""), salt=_SALT, max_age=COOKIE_AGE_S)
     except (signing.BadSignature, ValueError, TypeError):
         return None
     if session_id != session.pk:
         return None
-    participant = Participant.objects.filter(pk=participant_id, session=session).first()
-    if participant and participant.generation == getattr(session, participant.link + "_generation"):
+    return Participant.objects.filter(pk=participant_id, session=session).first()
+
+
+def participant_of(session: Session, cookies: Mapping[str, str]) -> Participant | None:
+    """Who a cookie says this is, if their link still holds and nobody has removed them."""
+    participant = known_participant(session, cookies)
+    if participant and not participant.removed and participant.generation == getattr(session, participant.link + "_generation"):
         return participant
     return None
+
+
+def admit(session: Session, link: str, name: str, known: Participant | None) -> Participant:
+    """Who somebody with a link's token is from now on: who they were, where the link gives nothing more. On the writer thread."""
+    if known is None:
+        return add_participant(session, link, name)
+    current = getattr(session, known.link + "_generation")
+    if known.link == link:
+        # Their link was replaced, and they have the new one. What the host made of their role stays.
+        known.generation = current
+        known.save(update_fields=("generation",))
+    elif known.generation != current or ROLES.index(LINK_ROLES[link]) < ROLES.index(_role(known.role)):
+        return add_participant(session, link, name or known.name)
+    return known
+
+
+def _role(role: str) -> Role:
+    return next(known for known in ROLES if known == role)
 
 
 def add_participant(session: Session, link: str, name: str) -> Participant:
@@ -136,11 +159,11 @@ def identify(session_id: str, headers: Mapping[str, str], name: str = "") -> tup
     return session, storage.writer.call(lambda: add_participant(session, link, name or "Guest")).result()
 
 
-def role_of(session: Session, headers: Mapping[str, str]) -> str | None:
-    """The role of an HTTP request, without making a participant."""
+def role_of(session: Session, headers: Mapping[str, str]) -> tuple[str | None, Participant | None]:
+    """The role of an HTTP request, and who asks if a cookie says so; nobody is made a participant."""
     given = bearer(headers)
     if given is not None:
         link = link_of(session, given)
-        return LINK_ROLES[link] if link else None
+        return (LINK_ROLES[link] if link else None), None
     participant = participant_of(session, parse_cookies(headers.get("cookie", "")))
-    return participant.role if participant else None
+    return (participant.role if participant else None), participant

@@ -48,19 +48,26 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     # A cookie comes along with whatever page asks: only our own may. A Bearer token is sent on purpose.
     if access.bearer(headers) is None and not access.same_origin(headers.get("origin"), headers.get("host")):
         return await _close(receive, send, protocol.FORBIDDEN)
+    registry = rooms.current()
+    epoch = registry.epoch(session)
     found, participant = await sync_to_async(access.identify, thread_sensitive=False)(session, headers)
     if found is None:
         return await _close(receive, send, protocol.NOT_FOUND)
     if participant is None:
         return await _close(receive, send, protocol.UNAUTHORISED)
     try:
-        live = await rooms.current().get(session)
+        live = await registry.get(session)
     except rooms.NoSession:
         return await _close(receive, send, protocol.NOT_FOUND)
     except Exception:
         log.exception("A session could not be loaded")
         return await _close(receive, send, protocol.UNAVAILABLE)
-    await Connection(live, _person(live, participant), send).run(receive)
+    await receive()  # websocket.connect
+    await send({"type": "websocket.accept"})
+    connection = Connection(live, _person(live, participant), send)
+    if registry.epoch(session) != epoch:
+        connection.close(protocol.CHANGED)
+    await connection.run(receive)
 
 
 async def _close(receive: Receive, send: Send, close: Close) -> None:
@@ -75,7 +82,7 @@ def _person(live: LiveRoom, participant: Participant) -> Person:
     for member in live.room.members:
         if member.person.id == participant.pk:
             return member.person
-    return Person(participant.pk, participant.name, participant.color, participant.role)
+    return Person(participant.pk, participant.name, participant.color, participant.role, participant.link)
 
 
 class Connection:
@@ -93,11 +100,14 @@ class Connection:
         self._counted = asyncio.get_running_loop().time()
         self._warned = False
 
+    def close(self, close: Close) -> None:
+        self._member.close(close)
+
     async def run(self, receive: Receive) -> None:
-        await receive()  # websocket.connect
-        await self._send({"type": "websocket.accept"})
+        """Until the socket closes."""
         writer = asyncio.get_running_loop().create_task(self._write())
-        self._live.room.join(self._member)
+        if not self._member.closing:
+            self._live.room.join(self._member)
         try:
             while True:
                 message = await receive()
@@ -174,7 +184,7 @@ class Connection:
             return self._hello(message)
         if not self._member.hello:
             return  # it would not understand an answer
-        if not may(self._member.person.role, NEEDS[kind]):
+        if not may(self._member.person.role, NEEDS[kind], viewers_may_stop=self._live.room.viewers_may_stop):
             raise ProtocolError("forbidden", "Viewers can watch only. Ask for the edit link.")
         runs, member = self._live.runs, self._member
         if kind == "instruction.typed":
@@ -206,7 +216,7 @@ class Connection:
                 "version": protocol.VERSION,
                 "role": person.role,
                 **person.public(),
-                "session": {"id": room.session, "title": room.title, "expires_at": room.expires_at, "lineage": room.lineage},
+                "session": room.public_session(),
                 "model": public_model(rooms.current().engine.info),
                 "limits": public_limits(room.limits),
                 "participants": room.participants(),

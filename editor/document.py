@@ -91,6 +91,10 @@ class Document:
                 found[key] = entry["path"]
         return found
 
+    def contents(self) -> list[tuple[str, str]]:
+        """(path, text) of each file."""
+        return [(path, self.text(file)) for file, path in self.files().items()]
+
     def _text(self, file: str) -> Text:
         entry = self._files.get(file)
         text = entry.get("text") if isinstance(entry, Map) else None

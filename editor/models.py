@@ -14,6 +14,7 @@ class Session(models.Model):
     host_generation = models.PositiveIntegerField(default=0)
     edit_generation = models.PositiveIntegerField(default=0)
     view_generation = models.PositiveIntegerField(default=0)
+    viewers_may_stop = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     active_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -23,7 +24,7 @@ class Session(models.Model):
 
 
 class Participant(models.Model):
-    """Somebody who has joined. ``link`` and ``generation`` say which token let them in."""
+    """Somebody who has joined. ``link`` and ``generation`` say which token let them in; the host may change ``role``."""
 
     id = models.CharField(primary_key=True, max_length=16)
     session = models.ForeignKey(Session, on_delete=models.CASCADE)
@@ -32,6 +33,7 @@ class Participant(models.Model):
     role = models.CharField(max_length=10)
     link = models.CharField(max_length=4)
     generation = models.PositiveIntegerField()
+    removed = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -39,10 +41,11 @@ class Participant(models.Model):
 
 
 class DocumentUpdate(models.Model):
-    """One entry of a session's append-only log: a Yjs update, in the order of ``id``."""
+    """One entry of a session's append-only log: a Yjs update, in the order of ``id``. ``at``: ms since 1970."""
 
     id = models.BigAutoField(primary_key=True)
     session = models.ForeignKey(Session, on_delete=models.CASCADE)
+    at = models.BigIntegerField(default=0)
     data = models.BinaryField()
 
     class Meta:
@@ -61,6 +64,46 @@ class DocumentSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"snapshot of {self.session_id} up to {self.last}"
+
+
+class HistorySegment(models.Model):
+    """A stretch of the log that a snapshot has taken in, kept for the history: see ``editor/history.py``.
+
+    ``base`` is the document before update ``first``, as one update; ``data`` holds the updates. Both are deflated.
+    """
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE)
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+    from_at = models.BigIntegerField()
+    to_at = models.BigIntegerField()
+    updates = models.PositiveIntegerField()
+    base = models.BinaryField()
+    data = models.BinaryField()
+
+    class Meta:
+        indexes = (models.Index(fields=("session", "first"), name="segment_by_session"),)
+
+    def __str__(self) -> str:
+        return f"updates {self.first} to {self.last} of {self.session_id}"
+
+
+class Author(models.Model):
+    """Who wrote what a Yjs client id stands for, from a clock on: a participant, or a run."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE)
+    client = models.BigIntegerField()
+    clock = models.BigIntegerField()
+    participant = models.CharField(max_length=16, blank=True)
+    run = models.CharField(max_length=16, blank=True)
+    name = models.CharField(max_length=100)
+    color = models.CharField(max_length=7)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("session", "client", "clock"), name="author_of_clock"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.client}:{self.clock} on"
 
 
 class RunRecord(models.Model):

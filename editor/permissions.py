@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 Role = Literal["host", "editor", "viewer"]
-Action = Literal["read", "write", "instruct", "stop", "share_edit", "share_view", "manage"]
+Action = Literal["read", "write", "instruct", "stop", "history", "share_edit", "share_view", "manage"]
 
+# From most to least.
 ROLES: tuple[Role, ...] = ("host", "editor", "viewer")
+ACTIONS: tuple[Action, ...] = ("read", "write", "instruct", "stop", "history", "share_edit", "share_view", "manage")
 
 ALLOWED: dict[Role, frozenset[Action]] = {
-    "host": frozenset(("read", "write", "instruct", "stop", "share_edit", "share_view", "manage")),
-    "editor": frozenset(("read", "write", "instruct", "stop", "share_edit", "share_view")),
+    "host": frozenset(ACTIONS),
+    "editor": frozenset(("read", "write", "instruct", "stop", "history", "share_edit", "share_view")),
+    # Not the history: what somebody has deleted was not meant for an audience.
     "viewer": frozenset(("read", "share_view")),
 }
 
@@ -19,5 +22,8 @@ ALLOWED: dict[Role, frozenset[Action]] = {
 LINK_ROLES: dict[str, Role] = {"host": "host", "edit": "editor", "view": "viewer"}
 
 
-def may(role: str, action: Action) -> bool:
+def may(role: str, action: Action, *, viewers_may_stop: bool = False) -> bool:
+    """``viewers_may_stop`` is the host's choice for the session."""
+    if action == "stop" and role == "viewer":
+        return viewers_may_stop
     return any(role == known and action in ALLOWED[known] for known in ROLES)

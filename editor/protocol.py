@@ -133,7 +133,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("participant", str, "this participant's id"),
                 Field("name", str),
                 Field("color", str, "`#rrggbb` from the palette"),
-                Field("session", dict, "`{id, title, expires_at, lineage}`; a copy of another lineage must not be merged"),
+                Field("session", dict, "`{id, title, expires_at, lineage, viewers_may_stop}`; a copy of another lineage must not be merged"),
                 Field("model", dict, "as in `model`"),
                 Field("limits", dict, "name -> number, as in the settings table"),
                 Field("participants", list, "as in `participants`"),
@@ -144,6 +144,16 @@ TO_CLIENT: dict[str, Message] = {
             "participants",
             "Who is here, whenever that changes.",
             (Field("participants", list, "`{participant, name, color, role, clients: [Yjs client ids]}`"),),
+        ),
+        Message(
+            "session",
+            "What the host has changed of the session.",
+            (Field("session", dict, "as in `welcome`"),),
+        ),
+        Message(
+            "role",
+            "The host has given this participant another role; the links to share with it come from joining again.",
+            (Field("role", str, "`host`, `editor` or `viewer`"),),
         ),
         Message(
             "instruction.typed",
@@ -242,7 +252,8 @@ ERRORS: dict[str, str] = {
     "too_large": "A frame, file or document above its limit.",
     "too_fast": "More frames in a second than allowed.",
     "forbidden": "The participant's role does not allow this.",
-    "not_found": "No such file or run.",
+    "unauthorised": "No valid token or cookie: join the session first. HTTP only.",
+    "not_found": "No such session, participant, file or run.",
     "busy": "The limit of runs waiting in the session is reached.",
     "overlap": "Another run is rewriting these lines.",
     "unsupported": "Known, but this server or model cannot do it.",
@@ -269,6 +280,7 @@ LINK_ROTATED = Close(4410, "The link used to join was replaced; ask for the new 
 TOO_LARGE = Close(4413, "A frame larger than the limit.", True)
 ROOM_FULL = Close(4429, "The session has as many participants as the limit allows.", True)
 BEHIND = Close(4508, "This client reads too slowly; reconnect to catch up.", False)
+CHANGED = Close(4509, "Links or roles have just changed; reconnect.", False)
 UNAVAILABLE = Close(4503, "The session cannot be loaded just now; its text is safe.", False)
 SHUTDOWN = Close(4500, "The server is stopping.", False)
 CLOSES: tuple[Close, ...] = (
@@ -283,6 +295,7 @@ CLOSES: tuple[Close, ...] = (
     SHUTDOWN,
     UNAVAILABLE,
     BEHIND,
+    CHANGED,
 )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from editor import presence, protocol, storage, wire
 from editor.document import BadUpdate, Document, merged
+from editor.models import Session
 from editor.permissions import may
 from editor.protocol import Close, ProtocolError
 
@@ -51,6 +52,7 @@ class Person:
     name: str
     color: str
     role: str
+    link: str
 
     def public(self) -> dict[str, str]:
         return {"participant": self.id, "name": self.name, "color": self.color}
@@ -90,11 +92,12 @@ class Peer:
 class Room:
     """Owner of the document, its members and their awareness."""
 
-    def __init__(self, session: str, title: str, lineage: str, expires_at: str, updates: list[bytes], limits: Limits) -> None:
-        self.session = session
-        self.title = title
-        self.lineage = lineage
-        self.expires_at = expires_at
+    def __init__(self, row: Session, updates: list[bytes], limits: Limits) -> None:
+        self.session: str = row.pk
+        self.title: str = row.title
+        self.lineage: str = row.lineage
+        self.viewers_may_stop: bool = row.viewers_may_stop
+        self.expires_at = row.expires_at.isoformat()
         self.limits = limits
         self.document = Document(updates, self._changed)
         self.members: set[Member] = set()
@@ -188,6 +191,23 @@ class Room:
                 state = presence.awareness_state(peer.state, person.name, person.color)
                 if state:
                     self.set_peer(client, Peer(peer.clock + 1, state, peer.member))
+
+    def set_role(self, participant: str, role: str) -> None:
+        """All connections of a participant share one Person: the next frame of each is judged by the new role."""
+        for member in self.members:
+            if member.person.id == participant:
+                member.person.role = role
+                self.tell(member, "role", role=role)
+        self.announce_participants()
+
+    def public_session(self) -> dict[str, Any]:
+        return {
+            "id": self.session,
+            "title": self.title,
+            "expires_at": self.expires_at,
+            "lineage": self.lineage,
+            "viewers_may_stop": self.viewers_may_stop,
+        }
 
     # Binary frames.
 

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from asgiref.sync import sync_to_async
+from django.db.models import F
 from django.utils import timezone
 
 from editor import protocol, storage
-from editor.models import DocumentUpdate, RunRecord, Session
-from editor.room import Limits, Room
+from editor.models import DocumentUpdate, Participant, RunRecord, Session
+from editor.room import Limits, Member, Room
 from editor.runs import CARDS, Runs, public_model
 from inference.api import Engine, ModelInfo
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 60.0
+SWEEP_S = 3600.0
 
 
 class NoSession(Exception):
@@ -45,6 +47,7 @@ class Rooms:
         self._live: dict[str, LiveRoom] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._epochs: dict[str, int] = {}
 
     @property
     def engine(self) -> Engine:
@@ -58,6 +61,66 @@ class Rooms:
     def counts(self) -> tuple[int, int]:
         """Live rooms, and connections in them."""
         return len(self._live), sum(len(live.room.members) for live in self._live.values())
+
+    def epoch(self, session: str) -> int:
+        """Grows whenever links or roles of a session change: who was identified in an earlier one must be identified anew."""
+        return self._epochs.get(session, 0)
+
+    def present(self, session: str) -> set[str]:
+        """The participants who are connected."""
+        live = self._live.get(session)
+        return {member.person.id for member in live.room.members} if live else set()
+
+    # What hosts decide: first in the database, then for those who are here. Each raises KeyError for what is not there.
+
+    async def change(self, session: str, changes: dict[str, object]) -> Session:
+        """``title`` and ``viewers_may_stop``."""
+        row = await storage.call(lambda: _update(session, changes))
+        if live := self._live.get(session):
+            live.room.title, live.room.viewers_may_stop = row.title, row.viewers_may_stop
+            live.room.announce("session", session=live.room.public_session())
+        return row
+
+    async def rotate(self, session: str, link: str, keep: str | None) -> Session:
+        """Replaces a link's token. Whoever used the old one is closed with 4410, but for the participant ``keep``."""
+        row = await storage.call(lambda: _rotate(session, link, keep))
+        self._changed(session)
+        for member in self._members(session):
+            if member.person.link == link and member.person.id != keep:
+                member.close(protocol.LINK_ROTATED)
+        return row
+
+    async def set_role(self, session: str, participant: str, role: str) -> None:
+        await storage.call(lambda: _update_participant(session, participant, role=role))
+        self._changed(session)
+        if live := self._live.get(session):
+            live.room.set_role(participant, role)
+
+    async def remove(self, session: str, participant: str) -> None:
+        await storage.call(lambda: _update_participant(session, participant, removed=True))
+        self._changed(session)
+        for member in self._members(session):
+            if member.person.id == participant:
+                member.close(protocol.FORBIDDEN)
+
+    async def end(self, session: str) -> None:
+        """Ends a session and deletes its data."""
+        self._changed(session)
+        live = self._live.pop(session, None)
+        if live:
+            self._cancel(session)
+            live.runs.stop(None)
+            live.runs.close()
+            for member in list(live.room.members):
+                member.close(protocol.NOT_FOUND)
+        await storage.call(lambda: Session.objects.filter(pk=session).delete())
+
+    def _changed(self, session: str) -> None:
+        self._epochs[session] = self.epoch(session) + 1
+
+    def _members(self, session: str) -> list[Member]:
+        live = self._live.get(session)
+        return list(live.room.members) if live else []
 
     async def get(self, session: str) -> LiveRoom:
         """The live room of a session. Raises NoSession, or storage.Unloadable."""
@@ -73,7 +136,7 @@ class Rooms:
 
     async def _load(self, session: str) -> LiveRoom:
         row, updates, cards = await sync_to_async(_read, thread_sensitive=False)(session)
-        room = Room(session, row.title, row.lineage, row.expires_at.isoformat(), updates, self._limits)
+        room = Room(row, updates, self._limits)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
         storage.writer.call(lambda: self._save(session, len(updates) > storage.COMPACT_UPDATES))
         return live
@@ -87,10 +150,30 @@ class Rooms:
 
     def _postpone(self, session: str) -> None:
         """The room stays for another while; then it goes, if nobody is in it."""
+        self._cancel(session)
+        self._timers[session] = asyncio.get_running_loop().call_later(IDLE_S, self._maybe_close, session)
+
+    def _cancel(self, session: str) -> None:
         timer = self._timers.pop(session, None)
         if timer:
             timer.cancel()
-        self._timers[session] = asyncio.get_running_loop().call_later(IDLE_S, self._maybe_close, session)
+
+    async def sweep(self) -> None:
+        """For as long as the server runs: sessions in use live on, those past their time end."""
+        while True:
+            open_ = [session for session, live in self._live.items() if live.room.members]
+            try:
+                for session in await storage.call(lambda: self._sweep(open_)):  # noqa: B023 (it is awaited here)
+                    await self.end(session)
+            except Exception:
+                log.exception("Expired sessions could not be deleted; it is tried again")
+            await asyncio.sleep(SWEEP_S)
+
+    def _sweep(self, open_: list[str]) -> list[str]:
+        """On the writer thread. Those that have expired."""
+        now = timezone.now()
+        Session.objects.filter(pk__in=open_).update(active_at=now, expires_at=now + self._idle)
+        return list(Session.objects.filter(expires_at__lte=now).values_list("pk", flat=True))
 
     def _maybe_close(self, session: str) -> None:
         live = self._live.get(session)
@@ -141,6 +224,24 @@ def _read(session: str) -> tuple[Session, list[bytes], list[dict[str, object]]]:
         raise NoSession(session)
     records = RunRecord.objects.filter(session=session).order_by("-started_at").values_list("card", flat=True)[:CARDS]
     return row, storage.load(session), list(reversed(records))
+
+
+def _update(session: str, changes: dict[str, object]) -> Session:
+    if not Session.objects.filter(pk=session).update(**changes):
+        raise KeyError(session)
+    return Session.objects.get(pk=session)
+
+
+def _rotate(session: str, link: str, keep: str | None) -> Session:
+    field = link + "_generation"
+    row = _update(session, {field: F(field) + 1})
+    Participant.objects.filter(session=session, pk=keep, link=link).update(generation=getattr(row, field))
+    return row
+
+
+def _update_participant(session: str, participant: str, **changes: object) -> None:
+    if not Participant.objects.filter(session=session, pk=participant, removed=False).update(**changes):
+        raise KeyError(participant)
 
 
 def _soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:

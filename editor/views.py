@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import time
 import zipfile
 from collections import deque
@@ -17,10 +16,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from editor import access, rooms, storage
+from editor.http import Refused, body, client_address, endpoint, requester, session_of, string
 from editor.languages import detect
-from editor.models import Participant, Session
+from editor.models import Session
 from editor.permissions import LINK_ROLES, may
-from editor.protocol import utf16_length
 
 FIRST_FILE = "main.py"
 PATH_LENGTH = 200
@@ -28,43 +27,6 @@ TITLE_LENGTH = 100
 HOUR_S = 3600
 
 _created: dict[str, deque[float]] = {}
-
-
-class Refused(Exception):
-    """An answer with an error status; ``code`` as in the protocol."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-
-def _refusal(refused: Refused) -> JsonResponse:
-    return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status)
-
-
-def _body(request: HttpRequest) -> dict[str, Any]:
-    if request.method != "POST":
-        raise Refused(405, "bad_message", "Use POST with a JSON object.")
-    try:
-        body = json.loads(request.body or b"{}")
-    except (ValueError, RecursionError):
-        raise Refused(400, "bad_message", "The request's body is not JSON.") from None
-    if not isinstance(body, dict):
-        raise Refused(400, "bad_message", "The request's body must be a JSON object.")
-    return body
-
-
-def _string(body: dict[str, Any], name: str, longest: int) -> str:
-    value = body.get(name, "")
-    if value is None:
-        return ""
-    if not isinstance(value, str) or utf16_length(value) > longest:
-        raise Refused(400, "bad_message", f"`{name}` must be a string of at most {longest} characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise Refused(400, "bad_message", f"`{name}` holds half of a surrogate pair.") from None
-    return value
 
 
 def landing(request: HttpRequest) -> HttpResponse:
@@ -81,17 +43,15 @@ def session_page(request: HttpRequest, session: str) -> HttpResponse:
     return render(request, "session.html", context)
 
 
+@endpoint("POST")
 def create_session(request: HttpRequest) -> HttpResponse:
-    try:
-        body = _body(request)
-        title = _string(body, "title", TITLE_LENGTH).strip()
-        files = _files(body.get("files"))
-        _count_session(request.META.get("REMOTE_ADDR", ""))
-    except Refused as refused:
-        return _refusal(refused)
+    given = body(request)
+    title = string(given, "title", TITLE_LENGTH).strip()
+    files = _files(given.get("files"))
+    _count_session(client_address(request))
     session = storage.writer.call(lambda: access.create_session(title, files or [(FIRST_FILE, "")])).result()
     tokens = {link: access.token(session, link) for link in LINK_ROLES}
-    links = {link: _link(request, session, link) for link in ("edit", "view")}
+    links = {link: link_url(request, session, link) for link in ("edit", "view")}
     return JsonResponse({"id": session.pk, "expires_at": session.expires_at.isoformat(), "links": links, "tokens": tokens}, status=201)
 
 
@@ -105,7 +65,7 @@ def _files(value: Any) -> list[tuple[str, str]]:
         raise Refused(413, "too_large", f"{len(value)} files are more than the limit of {limits['ENSEMBLE_MAX_FILES']} (ENSEMBLE_MAX_FILES).")
     files = []
     for file in value:
-        path = clean_path(_string(file, "path", PATH_LENGTH))
+        path = clean_path(string(file, "path", PATH_LENGTH))
         content = file.get("content", "")
         if not isinstance(content, str):
             raise Refused(400, "bad_message", f"{path}: `content` must be a string.")
@@ -143,36 +103,30 @@ def _count_session(address: str) -> None:
     times.append(now)
 
 
-def _link(request: HttpRequest, session: Session, link: str) -> str:
+def link_url(request: HttpRequest, session: Session, link: str) -> str:
     base = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
     return f"{base}/s/{session.pk}#{access.token(session, link)}"
 
 
-def _session(session_id: str) -> Session:
-    session = access.find_session(session_id)
-    if session is None:
-        raise Refused(404, "not_found", "This session does not exist, or it has ended.")
-    return session
-
-
+@endpoint("POST")
 def join(request: HttpRequest, session: str) -> HttpResponse:
     """Exchanges a token for a cookie; without one, the cookie says who comes back."""
-    try:
-        body = _body(request)
-        given, name = _string(body, "token", 200), _string(body, "name", 400)
-        found = _session(session)
-        participant = access.participant_of(found, request.COOKIES)
-        if given:
-            link = access.link_of(found, given)
-            if link is None:
-                raise Refused(401, "forbidden", "This link is not valid any more. Ask for the new one.")
-            # A reload, or a second tab, of somebody with the same link is the same participant.
-            if participant is None or participant.role != LINK_ROLES[link]:
-                participant = storage.writer.call(lambda: access.add_participant(found, link, name)).result()
-        if participant is None:
-            raise Refused(401, "forbidden", "Open the link that you were given: it holds the key to this session.")
-    except Refused as refused:
-        return _refusal(refused)
+    given = body(request)
+    token, name = string(given, "token", 200), string(given, "name", 400)
+    found = session_of(session)
+    known = access.known_participant(found, request.COOKIES)
+    if known and known.removed:
+        raise Refused(403, "forbidden", "You were removed from this session. Ask its host to let you in again.")
+    participant = access.participant_of(found, request.COOKIES)
+    if token:
+        link = access.link_of(found, token)
+        if link is None:
+            raise Refused(401, "unauthorised", "This link is not valid any more. Ask for the new one.")
+        participant = storage.writer.call(lambda: access.admit(found, link, name, known)).result()
+    if participant is None and known:
+        raise Refused(401, "unauthorised", "The link that you joined with was replaced. Ask for the new one.")
+    if participant is None:
+        raise Refused(401, "unauthorised", "Open the link that you were given: it holds the key to this session.")
     answer = JsonResponse(
         {
             "role": participant.role,
@@ -180,7 +134,7 @@ def join(request: HttpRequest, session: str) -> HttpResponse:
             "name": participant.name,
             "color": participant.color,
             "title": found.title,
-            "links": _links(request, found, participant),
+            "links": shared_links(request, found, participant.role),
         }
     )
     answer.set_cookie(
@@ -194,35 +148,27 @@ def join(request: HttpRequest, session: str) -> HttpResponse:
     return answer
 
 
-def _links(request: HttpRequest, session: Session, participant: Participant) -> dict[str, str]:
-    allowed = {"edit": may(participant.role, "share_edit"), "view": may(participant.role, "share_view")}
-    return {link: _link(request, session, link) for link, shared in allowed.items() if shared}
+def shared_links(request: HttpRequest, session: Session, role: str) -> dict[str, str]:
+    """The links that a role may give to others."""
+    allowed = {"edit": may(role, "share_edit"), "view": may(role, "share_view")}
+    return {link: link_url(request, session, link) for link, shared in allowed.items() if shared}
 
 
+@endpoint("GET")
 def qr(request: HttpRequest, session: str) -> HttpResponse:
     """The QR code of a link. The token is in no address: the cookie says which links this person may share."""
-    try:
-        found = _session(session)
-        participant = access.participant_of(found, request.COOKIES)
-        url = _links(request, found, participant).get(request.GET.get("role", "")) if participant else None
-        if url is None:
-            raise Refused(403, "forbidden", "Join the session first; then ask for a link that you may share.")
-    except Refused as refused:
-        return _refusal(refused)
+    found, participant = requester(request, session, "share_view")
+    url = shared_links(request, found, participant.role).get(request.GET.get("role", "")) if participant else None
+    if url is None:
+        raise Refused(403, "forbidden", "Your role in this session does not share this link.")
     out = io.BytesIO()
     segno.make(url, error="m", micro=False).save(out, kind="svg", border=2, xmldecl=False, svgns=True, dark="#000", light="#fff", omitsize=True)
     return HttpResponse(out.getvalue(), content_type="image/svg+xml")
 
 
-async def _readable(request: HttpRequest, session: str) -> rooms.LiveRoom:
+async def live_room(request: HttpRequest, session: str) -> rooms.LiveRoom:
     """The live room of somebody who may read it. Raises Refused."""
-
-    def check() -> None:
-        role = access.role_of(_session(session), {name.lower(): value for name, value in request.headers.items()})
-        if role is None or not may(role, "read"):
-            raise Refused(401, "forbidden", "Join the session first, or send its token as `Authorization: Bearer`.")
-
-    await sync_to_async(check)()
+    await sync_to_async(requester)(request, session, "read")
     try:
         return await rooms.current().get(session)
     except rooms.NoSession:
@@ -231,28 +177,27 @@ async def _readable(request: HttpRequest, session: str) -> rooms.LiveRoom:
         raise Refused(503, "internal", "The session's text cannot be read just now. It is safe; try again later.") from None
 
 
+@endpoint("GET", "HEAD")
 async def file_text(request: HttpRequest, session: str, path: str) -> HttpResponse:
     """A file as it stands."""
-    try:
-        document = (await _readable(request, session)).room.document
-        file = next((file for file, known in document.files().items() if known == path), None)
-        if file is None:
-            raise Refused(404, "not_found", f"There is no file {path} in this session.")
-    except Refused as refused:
-        return _refusal(refused)
+    document = (await live_room(request, session)).room.document
+    file = next((file for file, known in document.files().items() if known == path), None)
+    if file is None:
+        raise Refused(404, "not_found", f"There is no file {path} in this session.")
     return HttpResponse(document.text(file), content_type="text/plain; charset=utf-8")
 
 
+@endpoint("GET", "HEAD")
 async def export(request: HttpRequest, session: str) -> HttpResponse:
     """All files as they stand, in a zip."""
-    try:
-        live = await _readable(request, session)
-    except Refused as refused:
-        return _refusal(refused)
-    document = live.room.document
-    files = [(path, document.text(file)) for file, path in document.files().items()]
-    answer = HttpResponse(await asyncio.to_thread(_zipped, files), content_type="application/zip")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{_slug(live.room.title)}.zip"'
+    live = await live_room(request, session)
+    return await asyncio.to_thread(zip_answer, live.room.title, live.room.document.contents())
+
+
+def zip_answer(title: str, files: list[tuple[str, str]]) -> HttpResponse:
+    """(path, text) of each file as a download."""
+    answer = HttpResponse(_zipped(files), content_type="application/zip")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{_slug(title)}.zip"'
     return answer
 
 
@@ -279,11 +224,9 @@ def _slug(title: str) -> str:
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in title).strip("-") or "ensemble"
 
 
+@endpoint("POST")
 def language(request: HttpRequest) -> HttpResponse:
     """The language of a new or dropped file, by Pygments."""
-    try:
-        body = _body(request)
-        found = detect(_string(body, "path", PATH_LENGTH), _string(body, "content", 65536))
-    except Refused as refused:
-        return _refusal(refused)
+    given = body(request)
+    found = detect(string(given, "path", PATH_LENGTH), string(given, "content", 65536))
     return JsonResponse({"language": found.name, "extension": found.extension})

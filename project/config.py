@@ -41,10 +41,11 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."
     ),
     Setting("ENSEMBLE_ALLOWED_HOSTS", str, "*", "Host names that are answered, separated by commas."),
-    Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session ends after this many days without anybody in it."),
+    Setting("ENSEMBLE_PROXIES", int, 0, "Proxies of yours in front: that many of the last addresses in `X-Forwarded-For` are theirs to write."),
+    Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session that nobody has opened for this many days ends, and its data is deleted."),
     Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),
     Setting("ENSEMBLE_MAX_DOCUMENT_BYTES", int, 16 * 2**20, "A session's text with its editing history."),
-    Setting("ENSEMBLE_MAX_FILES", int, 200, "Files that a new session may begin with."),
+    Setting("ENSEMBLE_MAX_FILES", int, 200, "Files of a session."),
     Setting("ENSEMBLE_MAX_FILE_BYTES", int, 2**20, "One file of a new session."),
     Setting("ENSEMBLE_MAX_FRAME_BYTES", int, 2 * 2**20, "One WebSocket frame."),
     Setting("ENSEMBLE_MAX_FRAMES_PER_SECOND", int, 200, "Frames of one connection; one that sends more is read more slowly."),

@@ -55,7 +55,9 @@ class Command(BaseCommand):
                 maxMessagePayloadSize=4 * config.values["ENSEMBLE_MAX_FRAME_BYTES"],
                 allowNullOrigin=True,  # the consumer decides about origins, with a documented code
             )
-            asyncio.get_event_loop().call_soon(lambda: rooms.current().engine)
+            loop = asyncio.get_event_loop()
+            loop.call_soon(lambda: rooms.current().engine)
+            self.sweeping = loop.create_task(rooms.current().sweep())
             self.stdout.write(f"Ensemble is open at {link}  (Ctrl-C ends it)")
             if host in ("0.0.0.0", "::") and not settings.PUBLIC_URL and (address := _network_address()):
                 self.stdout.write(f"Others on your network open http://{address}:{port}")
