@@ -198,7 +198,7 @@ class Connection:
         elif kind == "run.stop":
             runs.stop(message.get("run"))
         elif kind == "run.undo":
-            runs.undo(message["run"])
+            runs.undo(member, message["run"])
         elif kind == "run.keep":
             runs.keep(message["run"])
 

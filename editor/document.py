@@ -137,14 +137,18 @@ class Document:
         subscription = text.observe(observed)
         return lambda: text.unobserve(subscription)
 
+    def own_clock(self) -> tuple[int, int]:
+        """This side's client id, and the clock of what it will write next."""
+        client = int(self._doc.client_id)
+        return client, wire.state_clocks(self.state_vector()).get(client, 0)
+
     def after_own_insertion(self) -> dict[str, Any]:
         """The place right behind what this side inserted last, as the JSON that Yjs calls a relative position.
 
         Not by pycrdt's sticky index: it takes bytes for clocks, and is wrong behind the first character
         that is not ASCII (docs/decisions). Yjs clocks count UTF-16 units; our own last one is known.
         """
-        client = int(self._doc.client_id)
-        clock = wire.state_clocks(self.state_vector()).get(client, 0)
+        client, clock = self.own_clock()
         return {"item": {"client": client, "clock": clock - 1}, "assoc": -1}
 
     def undo_of(self, file: str, origin: Any) -> UndoOfOrigin:

@@ -11,11 +11,11 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from editor import presence, protocol, storage, wire
+from editor.authors import Authors
 from editor.document import BadUpdate, Document, merged
 from editor.models import Session
 from editor.permissions import may
@@ -40,6 +40,7 @@ class Limits:
     name_length: int
     awareness_bytes: int
     outbox_bytes: int
+    log_updates: int
     runs: int
     parallel_runs: int
 
@@ -92,18 +93,20 @@ class Peer:
 class Room:
     """Owner of the document, its members and their awareness."""
 
-    def __init__(self, row: Session, updates: list[bytes], limits: Limits) -> None:
+    def __init__(self, row: Session, document: bytes, authors: dict[int, int], limits: Limits) -> None:
         self.session: str = row.pk
         self.title: str = row.title
         self.lineage: str = row.lineage
         self.viewers_may_stop: bool = row.viewers_may_stop
         self.expires_at = row.expires_at.isoformat()
         self.limits = limits
-        self.document = Document(updates, self._changed)
+        self.document = Document((document,), self._changed)
+        self.authors = Authors(row.pk, authors)
         self.members: set[Member] = set()
         self.failing = ""
         self._loop = asyncio.get_running_loop()
-        self._size = sum(map(len, updates))
+        self._size = len(document)
+        self._logged = 0
         self._peers: dict[int, Peer] = {}
         self._changes: list[tuple[Any, bytes]] = []
         self._moved: dict[int, Peer] = {}
@@ -244,13 +247,22 @@ class Room:
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
                     "(ENSEMBLE_MAX_DOCUMENT_BYTES). Start another session for more.",
                 )
-        if not frame.step2:
+        author = wire.only_author(data)
+        if author and not frame.step2:
             # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
-            member.author = wire.only_author(data) or member.author
+            member.author = author
+        # What was written while away may be of several earlier client ids.
+        before = None if author else wire.state_clocks(self.document.state_vector())
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
             raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+        if before is None:
+            self.authors.wrote(author or 0, member.person)
+        elif data[:1] != b"\x00":
+            for client, clock in wire.state_clocks(self.document.state_vector()).items():
+                if clock > before.get(client, 0):
+                    self.authors.wrote(client, member.person)
         member.updates += 1
         self._unacknowledged.add(member)
         self._flush_soon()
@@ -301,11 +313,11 @@ class Room:
         state_vector = self.document.state_vector()
         self._writing += 1
 
-        def done(fault: BaseException | None) -> None:
-            with suppress(RuntimeError):  # the loop has ended; the text is on the disk
-                self._loop.call_soon_threadsafe(self._written, acknowledged, state_vector, fault)
-
-        storage.writer.append(self.session, update, done)
+        storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, state_vector, fault))
+        self._logged += 1
+        if self._logged >= self.limits.log_updates:
+            self._logged = 0
+            storage.writer.call(lambda: storage.compact(self.session))
 
     def _written(self, acknowledged: dict[Member, int], state_vector: bytes, fault: BaseException | None) -> None:
         self._writing -= 1

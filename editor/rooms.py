@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from editor import protocol, storage
-from editor.models import DocumentUpdate, Participant, RunRecord, Session
+from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.room import Limits, Member, Room
 from editor.runs import CARDS, Runs, public_model
 from inference.api import Engine, ModelInfo
@@ -55,6 +55,7 @@ class Rooms:
             loop = asyncio.get_running_loop()
             self._engine = self._make_engine(loop)
             self._engine.watch(self._model_changed)
+            storage.writer.deliver = lambda function: _soon(loop, function)
             storage.writer.on_failing = lambda failing, message: _soon(loop, self._set_failing, failing, message)
         return self._engine
 
@@ -135,10 +136,10 @@ class Rooms:
         return live
 
     async def _load(self, session: str) -> LiveRoom:
-        row, updates, cards = await sync_to_async(_read, thread_sensitive=False)(session)
-        room = Room(row, updates, self._limits)
+        row, document, entries, cards, authors = await sync_to_async(_read, thread_sensitive=False)(session)
+        room = Room(row, document, authors, self._limits)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
-        storage.writer.call(lambda: self._save(session, len(updates) > storage.COMPACT_UPDATES))
+        storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live
 
     def _save(self, session: str, compact: bool) -> None:
@@ -218,12 +219,14 @@ class Rooms:
                 live.room.set_failing(text)
 
 
-def _read(session: str) -> tuple[Session, list[bytes], list[dict[str, object]]]:
+def _read(session: str) -> tuple[Session, bytes, int, list[dict[str, object]], dict[int, int]]:
+    """The row, the document, the log's length, the timeline's cards, and the clients whose author is known."""
     row = Session.objects.filter(pk=session, expires_at__gt=timezone.now()).first()
     if row is None:
         raise NoSession(session)
     records = RunRecord.objects.filter(session=session).order_by("-started_at").values_list("card", flat=True)[:CARDS]
-    return row, storage.load(session), list(reversed(records))
+    authors = dict(Author.objects.filter(session=session).order_by("clock").values_list("client", "clock"))
+    return row, *storage.load(session), list(reversed(records)), authors
 
 
 def _update(session: str, changes: dict[str, object]) -> Session:

@@ -124,7 +124,7 @@ class Runs:
         if run_id and run_id not in self.cards and run_id not in self._done:
             raise ProtocolError("not_found", "There is no such run in this session.")
 
-    def undo(self, run_id: str) -> None:
+    def undo(self, member: Member, run_id: str) -> None:
         run = self._done.get(run_id)
         if run_id in self._active:
             raise ProtocolError("busy", "The run is still writing: stop it first.")
@@ -134,6 +134,7 @@ class Runs:
                     "unsupported", f"Only the session's last {UNDOABLE} runs since the server started can be undone; edit the text instead."
                 )
             raise ProtocolError("not_found", "There is no such run in this session.")
+        self._room.authors.room_writes(self._room.document, member.person)
         run.undo.undo(f"undo:{run.id}")
         run.card["undone"] = True
         self._publish(run.card)
@@ -373,6 +374,7 @@ class Runs:
         if not operations or run.live is None:
             return
         document = self._room.document
+        self._room.authors.room_writes(document, run.by, run.id)
         with document.transaction(run.origin):
             for operation in operations:
                 for splice in run.live.carry(operation):

@@ -16,9 +16,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from django.db import close_old_connections, connection, connections, transaction
+from django.db import IntegrityError, close_old_connections, connection, connections, transaction
 
-from editor.document import EMPTY_UPDATE, Document, merged
+from editor import history
+from editor.document import EMPTY_UPDATE, Document
 from editor.models import DocumentSnapshot, DocumentUpdate, Session
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 # With this many log entries behind it, a session is compacted when it is loaded or closed.
 COMPACT_UPDATES = 200
+# At most one commit in this time: what comes meanwhile shares the next one, and the loop's thread is left alone.
+COMMIT_S = 0.01
+# By hand: the ORM takes most of a commit's time.
+_INSERT = "INSERT INTO editor_documentupdate (session_id, at, data) VALUES (%s, %s, %s)"
 RETRY_S = (0.1, 0.5, 1, 2, 5)
 
 
@@ -33,9 +38,10 @@ class Unloadable(Exception):
     """The session's text could not be read. It is never replaced by an empty one."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Append:
     session: str
+    at: int
     data: bytes
     done: Callable[[BaseException | None], None]
 
@@ -50,19 +56,21 @@ class Writer:
     """Owner of the writing connection. Start once a process; callable from any thread.
 
     ``append`` retries for ever: the text is in memory until it is written. ``on_failing(True)`` and
-    ``on_failing(False)`` tell when writing begins to fail and when it works again.
+    ``on_failing(False)`` tell when writing begins to fail and when it works again. ``deliver`` brings a commit's
+    callbacks to where they are to run, all at once.
     """
 
     def __init__(self) -> None:
         self.on_failing: Callable[[bool, str], None] = lambda failing, message: None
+        self.deliver: Callable[[Callable[[], None]], None] = lambda function: function()
         self._queue: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def append(self, session: str, data: bytes, done: Callable[[BaseException | None], None]) -> None:
-        """``done(None)`` is called, in the writer thread, once the update is durable."""
+        """``done(None)`` is delivered once the update is durable, ``done(KeyError)`` if the session is no more."""
         self._start()
-        self._queue.put(_Append(session, data, done))
+        self._queue.put(_Append(session, time.time_ns() // 1_000_000, data, done))
 
     def call(self, function: Callable[[], T]) -> Future[T]:
         """Runs a function that writes, in one transaction."""
@@ -89,6 +97,7 @@ class Writer:
         open_ = True
         while open_:
             items: list[_Append | _Call | None] = [self._queue.get()]
+            begun = time.monotonic()
             while not self._queue.empty():
                 items.append(self._queue.get())
             open_ = None not in items
@@ -102,6 +111,9 @@ class Writer:
                     appends = []
                     self._run(item)
             self._write(appends)
+            rest = begun + COMMIT_S - time.monotonic()
+            if rest > 0 and open_:
+                time.sleep(rest)
         connections.close_all()
 
     def _run(self, call: _Call) -> None:
@@ -115,14 +127,19 @@ class Writer:
             call.future.set_result(result)
 
     def _write(self, appends: list[_Append]) -> None:
+        if not appends:
+            return
         attempt = 0
-        known: set[str] = set()
-        while appends:
+        gone: set[str] = set()
+        while True:
             try:
-                with transaction.atomic():
-                    known = set(Session.objects.filter(pk__in={a.session for a in appends}).values_list("pk", flat=True))
-                    DocumentUpdate.objects.bulk_create(DocumentUpdate(session_id=a.session, data=a.data) for a in appends if a.session in known)
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.executemany(_INSERT, [(a.session, a.at, a.data) for a in appends if a.session not in gone])
                 break
+            except IntegrityError:
+                # A session was deleted meanwhile; the others' edits are written all the same.
+                sessions = {a.session for a in appends}
+                gone = sessions - set(Session.objects.filter(pk__in=sessions).values_list("pk", flat=True))
             except Exception as fault:
                 log.error("Edits could not be written (attempt %d): %s", attempt + 1, fault)
                 self.on_failing(True, str(fault))
@@ -131,8 +148,12 @@ class Writer:
                 attempt += 1
         if attempt:
             self.on_failing(False, "")
-        for append in appends:
-            append.done(None if append.session in known else KeyError(append.session))
+
+        def tell() -> None:
+            for append in appends:
+                append.done(KeyError(append.session) if append.session in gone else None)
+
+        self.deliver(tell)
 
 
 writer = Writer()
@@ -143,26 +164,34 @@ async def call(function: Callable[[], T]) -> T:
     return await asyncio.wrap_future(writer.call(function))
 
 
-def load(session: str) -> list[bytes]:
-    """A session's updates, oldest first. Raises Unloadable where there are none: every session has a first one."""
+def load(session: str) -> tuple[bytes, int]:
+    """A session's document as one update, and how many log entries are in it. Raises Unloadable where there is nothing:
+    every session has a first update. For another thread than the loop's: a long log takes a while."""
     # In this order: what a compaction takes out of the log between the two is in the snapshot, and twice is once.
-    rows = DocumentUpdate.objects.filter(session=session).order_by("id").values_list("data", flat=True)
-    updates = [bytes(data) for data in rows]
+    entries = history.log(session)
     snapshot = DocumentSnapshot.objects.filter(session=session).first()
-    if snapshot:
-        updates.insert(0, bytes(snapshot.data))
+    updates = ([bytes(snapshot.data)] if snapshot else []) + [update for _, _, update in entries]
     if not updates:
         raise Unloadable(f"The session {session} has no text in the database.")
-    return updates
+    return _whole(updates), len(entries)
+
+
+def _whole(updates: list[bytes]) -> bytes:
+    """One update that does what all of them do."""
+    # One by one into a document: each call is short, so that the loop gets the interpreter's lock in between.
+    return updates[0] if len(updates) == 1 else Document(updates, lambda update, origin: None).diff()
 
 
 def compact(session: str) -> None:
-    """Turns the log into a snapshot. On the writer thread: nothing is appended meanwhile."""
-    last = DocumentUpdate.objects.filter(session=session).order_by("-id").values_list("id", flat=True).first()
-    if last is None:
+    """Turns the log into a snapshot, and moves it to the history. On the writer thread: nothing is appended meanwhile."""
+    entries = history.log(session)
+    if not entries:
         return
-    document = Document([merged(load(session))], lambda update, origin: None)
-    data = document.diff()
-    assert data != EMPTY_UPDATE or not document.files()
-    DocumentSnapshot.objects.update_or_create(session_id=session, defaults={"last": last, "data": data})
+    snapshot = DocumentSnapshot.objects.filter(session=session).first()
+    base = bytes(snapshot.data) if snapshot else EMPTY_UPDATE
+    last = entries[-1][0]
+    DocumentSnapshot.objects.update_or_create(
+        session_id=session, defaults={"last": last, "data": _whole([base, *(update for _, _, update in entries)])}
+    )
+    history.keep(session, base, entries)
     DocumentUpdate.objects.filter(session=session, id__lte=last).delete()

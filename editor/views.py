@@ -7,7 +7,8 @@ import io
 import time
 import zipfile
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import segno
 from asgiref.sync import sync_to_async
@@ -15,11 +16,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from editor import access, rooms, storage
+from editor import access, history, rooms, storage
 from editor.http import Refused, body, client_address, endpoint, requester, session_of, string
 from editor.languages import detect
 from editor.models import Session
 from editor.permissions import LINK_ROLES, may
+
+T = TypeVar("T")
 
 FIRST_FILE = "main.py"
 PATH_LENGTH = 200
@@ -189,9 +192,35 @@ async def file_text(request: HttpRequest, session: str, path: str) -> HttpRespon
 
 @endpoint("GET", "HEAD")
 async def export(request: HttpRequest, session: str) -> HttpResponse:
-    """All files as they stand, in a zip."""
+    """All files as they stand, or as they were after the update ``version``, in a zip."""
+    version = request.GET.get("version", "")
+    if version:
+        found, _ = await sync_to_async(requester)(request, session, "history")
+        contents = await _of_history(lambda: history.contents_at(session, int(version) if version.isdecimal() else -1))
+        return await asyncio.to_thread(zip_answer, f"{found.title}-{version}", contents)
     live = await live_room(request, session)
     return await asyncio.to_thread(zip_answer, live.room.title, live.room.document.contents())
+
+
+@endpoint("GET")
+async def history_overview(request: HttpRequest, session: str) -> HttpResponse:
+    """The history's segments, and who wrote what."""
+    await sync_to_async(requester)(request, session, "history")
+    return JsonResponse(await _of_history(lambda: history.overview(session)))
+
+
+@endpoint("GET")
+async def history_segment(request: HttpRequest, session: str, segment: str) -> HttpResponse:
+    await sync_to_async(requester)(request, session, "history")
+    return HttpResponse(await _of_history(lambda: history.segment(session, segment)), content_type="application/octet-stream")
+
+
+async def _of_history(read: Callable[[], T]) -> T:
+    """On the writer thread, behind what has been written so far. Raises Refused."""
+    try:
+        return await storage.call(read)
+    except KeyError:
+        raise Refused(404, "not_found", "The history does not reach that far back, or there is no such part of it.") from None
 
 
 def zip_answer(title: str, files: list[tuple[str, str]]) -> HttpResponse:

@@ -45,6 +45,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session that nobody has opened for this many days ends, and its data is deleted."),
     Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),
     Setting("ENSEMBLE_MAX_DOCUMENT_BYTES", int, 16 * 2**20, "A session's text with its editing history."),
+    Setting("ENSEMBLE_MAX_LOG_UPDATES", int, 2000, "Entries of a live session's update log before a snapshot takes them in."),
+    Setting("ENSEMBLE_MAX_HISTORY_BYTES", int, 64 * 2**20, "A session's history in the database; beyond it, the oldest part goes."),
     Setting("ENSEMBLE_MAX_FILES", int, 200, "Files of a session."),
     Setting("ENSEMBLE_MAX_FILE_BYTES", int, 2**20, "One file of a new session."),
     Setting("ENSEMBLE_MAX_FRAME_BYTES", int, 2 * 2**20, "One WebSocket frame."),

@@ -18,6 +18,8 @@ urlpatterns = [
     path("api/sessions/<str:session>/participants/<str:participant>", manage.participant),
     path("api/sessions/<str:session>/qr.svg", views.qr),
     path("api/sessions/<str:session>/export.zip", views.export),
+    path("api/sessions/<str:session>/history", views.history_overview),
+    path("api/sessions/<str:session>/history/<str:segment>", views.history_segment),
     path("api/sessions/<str:session>/files/<path:path>", views.file_text),
     path("api/languages", views.language),
     path("livez", health.livez),
