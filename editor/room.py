@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from editor.document import BadUpdate, Document, merged
 from editor.models import Session
 from editor.permissions import may
 from editor.protocol import Close, ProtocolError
+from editor.transport import Transport
 
 # The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
 TICK_S = 0.004
@@ -62,23 +62,29 @@ class Person:
 @dataclass(eq=False)
 class Member:
     """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
-    is by, for clients without awareness. The transport empties ``outbox`` (bytes are binary frames, str text frames) when ``wake`` is
-    called, and closes with ``closing`` once that is set and the outbox is empty."""
+    is by, for clients without awareness.
+
+    One that reads too slowly is ``behind``: the state vector of what it has been sent. Nothing of the document is
+    queued for it meanwhile; ``waiting`` holds its text frames.
+    """
 
     person: Person
-    wake: Callable[[], None]
-    outbox: deque[bytes | str] = field(default_factory=deque)
-    queued: int = 0
+    transport: Transport
     closing: Close | None = None
     hello: bool = False
     client: int | None = None
     author: int | None = None
     updates: int = 0
+    behind: bytes | None = None
+    missed: bool = False
+    asked: bool = False
+    waiting: list[str] = field(default_factory=list)
+    waiting_bytes: int = 0
 
     def close(self, close: Close) -> None:
         if self.closing is None:
             self.closing = close
-            self.wake()
+            self.transport.close(close.code, close.doc)
 
 
 @dataclass
@@ -114,7 +120,8 @@ class Room:
         self._flushing = False
         self._flushed = 0.0
         self._writing = 0
-        self._durable = self.document.state_vector()
+        # The state vector of what has been sent to everybody, and of what is in the database.
+        self._sent = self._durable = self.document.state_vector()
 
     # Members.
 
@@ -151,21 +158,50 @@ class Room:
         self.announce_participants()
         self._acknowledge(member)
 
-    def send(self, member: Member, frame: bytes | str) -> None:
-        """Queues a frame. One who cannot keep up is closed, to come back and be brought up to date by state vector."""
+    def send(self, member: Member, frame: bytes) -> None:
+        """A frame of the document or of awareness: one who is behind gets what it amounts to when they have caught up."""
         if member.closing or member not in self.members:
             return
-        member.outbox.append(frame)
-        member.queued += len(frame)
-        if member.queued > self.limits.outbox_bytes:
-            member.outbox.clear()
+        if member.behind is None:
+            member.transport.send(frame)
+        else:
+            member.missed = True
+
+    def _send_text(self, member: Member, text: str) -> None:
+        if member.closing or member not in self.members:
+            return
+        if member.behind is None:
+            return member.transport.send(text)
+        member.waiting.append(text)
+        member.waiting_bytes += len(text)
+        if member.waiting_bytes > self.limits.outbox_bytes:
             member.close(protocol.BEHIND)
-        member.wake()
+
+    def fall_behind(self, member: Member) -> None:
+        """More is on its way to the member than they read."""
+        if member.behind is None:
+            member.behind = self._sent
+
+    def catch_up(self, member: Member) -> None:
+        """All that was sent is through: one update brings the member from there to now."""
+        if member.behind is None or member not in self.members:
+            return
+        self.flush()
+        known, asked, missed, texts = member.behind, member.asked, member.missed, member.waiting
+        member.behind, member.asked, member.missed, member.waiting, member.waiting_bytes = None, False, False, [], 0
+        if asked:
+            self.send(member, wire.sync_step2(self.document.diff(known)))
+        elif missed:
+            self.send(member, wire.update(self.document.diff(known)))
+        if missed and self._peers:
+            self.send(member, _awareness_frame(self._peers))
+        for text in texts:
+            self._send_text(member, text)
 
     def tell(self, member: Member, kind: str, **fields: Any) -> None:
         assert kind in protocol.TO_CLIENT, kind
         if member.hello:
-            self.send(member, json.dumps({"type": kind, **fields}))
+            self._send_text(member, json.dumps({"type": kind, **fields}))
 
     def announce(self, kind: str, but: Member | None = None, **fields: Any) -> None:
         """To everybody who has said hello."""
@@ -173,7 +209,7 @@ class Room:
         text = json.dumps({"type": kind, **fields})
         for member in self.members:
             if member.hello and member is not but:
-                self.send(member, text)
+                self._send_text(member, text)
 
     def participants(self) -> list[dict[str, Any]]:
         people: dict[str, dict[str, Any]] = {}
@@ -224,9 +260,13 @@ class Room:
             self._update(member, frame)
         elif isinstance(frame, wire.SyncStep1):
             try:
-                self.send(member, wire.sync_step2(self.document.diff(frame.state_vector)))
+                missing = self.document.diff(frame.state_vector)
             except BadUpdate:
                 raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
+            if member.behind is None:
+                self.send(member, wire.sync_step2(missing))
+            else:
+                member.behind, member.asked = frame.state_vector, True
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
@@ -264,7 +304,8 @@ class Room:
                 if clock > before.get(client, 0):
                     self.authors.wrote(client, member.person)
         member.updates += 1
-        self._unacknowledged.add(member)
+        if member.hello:
+            self._unacknowledged.add(member)
         self._flush_soon()
 
     # Changes out, and into the log.
@@ -290,6 +331,8 @@ class Room:
         self._flushed = self._loop.time()
         changes, self._changes = self._changes, []
         if changes:
+            # Before sending: a member that this tick's frame fills up has been sent all up to here.
+            self._sent = self.document.state_vector()
             self._write(self._fan_out(changes))
         elif self._unacknowledged and not self._writing:
             self._acknowledge_all(self._unacknowledged)
@@ -310,7 +353,7 @@ class Room:
     def _write(self, update: bytes) -> None:
         acknowledged = {member: member.updates for member in self._unacknowledged}
         self._unacknowledged = set()
-        state_vector = self.document.state_vector()
+        state_vector = self._sent
         self._writing += 1
 
         storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, state_vector, fault))

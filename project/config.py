@@ -55,7 +55,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_MAX_SESSIONS_PER_HOUR", int, 120, "New sessions of one address in an hour."),
     Setting("ENSEMBLE_MAX_NAME_LENGTH", int, 40, "Characters of a participant's name."),
     Setting("ENSEMBLE_MAX_AWARENESS_BYTES", int, 4096, "One awareness state (caret and selection)."),
-    Setting("ENSEMBLE_MAX_OUTBOX_BYTES", int, 16 * 2**20, "What may wait for one slow connection before it is closed to catch up anew."),
+    Setting(
+        "ENSEMBLE_MAX_OUTBOX_BYTES",
+        int,
+        2**20,
+        "Messages that may wait for one slow connection before it is closed to come back; text never waits, it is sent anew.",
+    ),
     Setting("ENSEMBLE_MAX_RUNS", int, 16, "Runs of a session under way or waiting."),
     Setting("ENSEMBLE_MAX_PARALLEL_RUNS", int, 4, "Runs of a session that stream at the same time."),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
