@@ -279,6 +279,7 @@ OTHER_LINEAGE = Close(4409, "The document was replaced, by a restored backup say
 LINK_ROTATED = Close(4410, "The link used to join was replaced; ask for the new one.", True)
 TOO_LARGE = Close(4413, "A frame larger than the limit.", True)
 ROOM_FULL = Close(4429, "The session has as many participants as the limit allows.", True)
+TOO_MANY_TABS = Close(4430, "This participant has as many connections (tabs) as the limit allows.", True)
 BEHIND = Close(4508, "This client reads too slowly; reconnect to catch up.", False)
 CHANGED = Close(4509, "Links or roles have just changed; reconnect.", False)
 UNAVAILABLE = Close(4503, "The session cannot be loaded just now; its text is safe.", False)
@@ -292,6 +293,7 @@ CLOSES: tuple[Close, ...] = (
     LINK_ROTATED,
     TOO_LARGE,
     ROOM_FULL,
+    TOO_MANY_TABS,
     SHUTDOWN,
     UNAVAILABLE,
     BEHIND,

@@ -34,9 +34,11 @@ class Limits:
     """The room's share of the settings table; see ``project/config.py``."""
 
     document_bytes: int
+    files: int
     frame_bytes: int
     frames_per_second: int
     participants: int
+    connections: int
     name_length: int
     awareness_bytes: int
     outbox_bytes: int
@@ -111,7 +113,9 @@ class Room:
         self.members: set[Member] = set()
         self.failing = ""
         self._loop = asyncio.get_running_loop()
+        # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
+        self._pending = 0
         self._logged = 0
         self._peers: dict[int, Peer] = {}
         self._changes: list[tuple[Any, bytes]] = []
@@ -129,6 +133,8 @@ class Room:
         """Raises nothing: a room that is full closes the member with the documented code."""
         if len({m.person.id for m in self.members} | {member.person.id}) > self.limits.participants:
             return member.close(protocol.ROOM_FULL)
+        if sum(m.person.id == member.person.id for m in self.members) >= self.limits.connections:
+            return member.close(protocol.TOO_MANY_TABS)
         self.members.add(member)
         self.send(member, wire.sync_step1(self.document.state_vector()))
         if self._peers:
@@ -237,6 +243,9 @@ class Room:
             if member.person.id == participant:
                 member.person.role = role
                 self.tell(member, "role", role=role)
+                if may(role, "write"):
+                    # What they wrote while they might not was refused, and what they write next builds on it.
+                    self.send(member, wire.sync_step1(self.document.state_vector()))
         self.announce_participants()
 
     def public_session(self) -> dict[str, Any]:
@@ -279,9 +288,9 @@ class Room:
             if frame.step2 and data[:1] == b"\x00":
                 return
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
-        if self._size + len(data) > self.limits.document_bytes:
+        if self._size + self._pending + len(data) > self.limits.document_bytes:
             self._size = len(self.document.diff())
-            if self._size + len(data) > self.limits.document_bytes:
+            if self._size + self._pending + len(data) > self.limits.document_bytes:
                 raise ProtocolError(
                     "too_large",
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
@@ -293,10 +302,13 @@ class Room:
             member.author = author
         # What was written while away may be of several earlier client ids.
         before = None if author else wire.state_clocks(self.document.state_vector())
+        size = self._size
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
             raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+        self._pending += max(0, len(data) - (self._size - size))
+        self._limit_files(member)
         if before is None:
             self.authors.wrote(author or 0, member.person)
         elif data[:1] != b"\x00":
@@ -307,6 +319,20 @@ class Room:
         if member.hello:
             self._unacknowledged.add(member)
         self._flush_soon()
+
+    def _limit_files(self, member: Member) -> None:
+        extra = self.document.too_many_files(self.limits.files)
+        if not extra:
+            return
+        paths = self.document.files()
+        named = ", ".join(paths.get(file, file) for file in extra[:3]) + (" …" if len(extra) > 3 else "")
+        self.document.remove_files(extra)
+        self.tell(
+            member,
+            "error",
+            code="too_large",
+            message=f"A session may have {self.limits.files} files (ENSEMBLE_MAX_FILES), so {named} was taken out again. Its text is in the history.",
+        )
 
     # Changes out, and into the log.
 

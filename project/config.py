@@ -52,6 +52,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_MAX_FRAME_BYTES", int, 2 * 2**20, "One WebSocket frame."),
     Setting("ENSEMBLE_MAX_FRAMES_PER_SECOND", int, 200, "Frames of one connection; one that sends more is read more slowly."),
     Setting("ENSEMBLE_MAX_PARTICIPANTS", int, 200, "Participants of a session at one time."),
+    Setting("ENSEMBLE_MAX_CONNECTIONS", int, 16, "Connections (tabs) of one participant at one time."),
     Setting("ENSEMBLE_MAX_SESSIONS_PER_HOUR", int, 120, "New sessions of one address in an hour."),
     Setting("ENSEMBLE_MAX_NAME_LENGTH", int, 40, "Characters of a participant's name."),
     Setting("ENSEMBLE_MAX_AWARENESS_BYTES", int, 4096, "One awareness state (caret and selection)."),
