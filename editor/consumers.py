@@ -7,8 +7,6 @@ import json
 import logging
 from typing import Any
 
-from asgiref.sync import sync_to_async
-
 from editor import access, presence, protocol, rooms, storage
 from editor.models import Participant
 from editor.permissions import Action, may
@@ -44,7 +42,11 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         return await _close(receive, send, protocol.FORBIDDEN)
     registry = rooms.current()
     epoch = registry.epoch(session)
-    found, participant = await sync_to_async(access.identify, thread_sensitive=False)(session, headers)
+    try:
+        found, participant = await storage.read(lambda: access.identify(session, headers))
+    except Exception:
+        log.exception("The database did not say who this is")
+        return await _close(receive, send, protocol.UNAVAILABLE)
     if found is None:
         return await _close(receive, send, protocol.NOT_FOUND)
     if participant is None:
@@ -221,7 +223,7 @@ class Connection:
             return
         room.rename(person, cleaned)
         room.announce_participants()
-        storage.writer.call(lambda: Participant.objects.filter(pk=person.id).update(name=cleaned))
+        storage.writer.call(lambda: Participant.objects.filter(pk=person.id).update(name=cleaned), kept=True)
 
 
 def public_limits(limits: Any) -> dict[str, int]:

@@ -36,13 +36,19 @@ class Delta:
 
 
 class Document:
-    """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer."""
+    """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer.
+
+    Raises BadUpdate where the first ``updates`` cannot be read.
+    """
 
     def __init__(self, updates: Iterable[bytes], on_update: Callable[[bytes, Any], None]) -> None:
         self._doc: Doc[Any] = Doc()
         self._files = self._doc.get("files", type=Map)
         for update in updates:
-            self._doc.apply_update(update)
+            try:
+                self._doc.apply_update(update)
+            except ValueError as fault:
+                raise BadUpdate(str(fault)) from None
         self._on_update = on_update
         self._origin: Any = None
         self._added: list[str] = []

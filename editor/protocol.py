@@ -258,6 +258,7 @@ ERRORS: dict[str, str] = {
     "overlap": "Another run is rewriting these lines.",
     "unsupported": "Known, but this server or model cannot do it.",
     "model_unavailable": "The model is loading, or could not be loaded.",
+    "unavailable": "The database cannot be reached just now; try again. HTTP only.",
     "unsupported_version": "The protocol version is not one that this server speaks.",
     "internal": "A fault of the server; the server's log has more.",
 }

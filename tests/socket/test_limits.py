@@ -48,7 +48,8 @@ async def test_files_beyond_the_limit_are_taken_out_again_and_their_text_is_kept
             bob.text_of("three").insert(0, "still ")
         await ada.wait(lambda: str(ada.text_of("three")) == "still the text of three")
         await ada.all_saved()
-    events = httpx.get(f"{strict.url}/api/sessions/{session['id']}/history/live", headers=bearer(session["tokens"]["edit"]))
+    async with httpx.AsyncClient(headers=bearer(session["tokens"]["edit"])) as browser:
+        events = await browser.get(f"{strict.url}/api/sessions/{session['id']}/history/live")
     assert b"the text of four" in events.content
 
 
