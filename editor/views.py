@@ -216,9 +216,11 @@ async def history_segment(request: HttpRequest, session: str, segment: str) -> H
 
 
 async def _of_history(read: Callable[[], T]) -> T:
-    """On the writer thread, behind what has been written so far. Raises Refused."""
+    """Behind what has been written so far. Raises Refused."""
     try:
-        return await storage.call(read)
+        await storage.call(lambda: None)
+        # Not on the writer's thread: replaying a long history would hold up what everybody is typing.
+        return await storage.read(read)
     except KeyError:
         raise Refused(404, "not_found", "The history does not reach that far back, or there is no such part of it.") from None
 
