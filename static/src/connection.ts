@@ -104,6 +104,12 @@ export class Connection extends ObservableV2<Events> {
     this.#open();
   }
 
+  /** A socket anew: the two sides tell each other again what they hold. */
+  reconnect(): void {
+    this.#lost(1000);
+    this.#hurry();
+  }
+
   /** False if there is no open socket. */
   rename(name: string): boolean {
     return this.send({ type: "hello", version: VERSION, name });

@@ -59,11 +59,14 @@ export class Editor extends ObservableV2<Events> {
   readonly #undo = new Map<string, Y.UndoManager>();
   readonly #places = new Map<string, Place>();
   readonly #language = new Compartment();
+  readonly #access = new Compartment();
+  #editable: boolean;
   readonly #o: Options;
 
   constructor(options: Options) {
     super();
     this.#o = options;
+    this.#editable = options.editable;
     this.view = new EditorView({
       parent: options.parent,
       state: EditorState.create({ extensions: [this.#base(), EditorView.editable.of(false)] }),
@@ -128,9 +131,8 @@ export class Editor extends ObservableV2<Events> {
   }
 
   #base(): Extension {
-    const { nonce, editable } = this.#o;
     return [
-      EditorView.cspNonce.of(nonce),
+      EditorView.cspNonce.of(this.#o.nonce),
       // One unit of text for one unit of Y.Text: only \n breaks a line, and pasted text brings no \r.
       EditorState.lineSeparator.of("\n"),
       EditorView.clipboardInputFilter.of((text) => text.replace(/\r\n?/g, "\n")),
@@ -152,7 +154,6 @@ export class Editor extends ObservableV2<Events> {
       search({ top: true }),
       look,
       keymap.of([
-        ...yUndoManagerKeymap,
         ...closeBracketsKeymap,
         ...defaultKeymap,
         ...searchKeymap,
@@ -160,13 +161,29 @@ export class Editor extends ObservableV2<Events> {
         ...completionKeymap,
         indentWithTab,
       ]),
+      // A read-only text still takes the focus, so that it can be selected and scrolled by keyboard.
+      EditorView.contentAttributes.of({ tabindex: "0" }),
+    ];
+  }
+
+  /** Of a file whose text is bound. Undo writes as well, and read-only alone does not keep it from that. */
+  #accessNow(): Extension {
+    const editable = this.#editable;
+    return [
+      EditorView.editable.of(editable),
       EditorState.readOnly.of(!editable),
+      editable ? keymap.of(yUndoManagerKeymap) : [],
       EditorView.contentAttributes.of({
         "aria-label": editable ? "Editor. Escape, then Tab, leaves it" : "Editor, read only",
-        // A read-only text still takes the focus, so that it can be selected and scrolled by keyboard.
-        tabindex: "0",
       }),
     ];
+  }
+
+  /** The person's role has changed. The text, the caret and the place in it stay. */
+  setEditable(editable: boolean): void {
+    if (editable === this.#editable) return;
+    this.#editable = editable;
+    this.view.dispatch({ effects: this.#access.reconfigure(this.#accessNow()) });
   }
 
   #show(): void {
@@ -193,8 +210,8 @@ export class Editor extends ObservableV2<Events> {
           ? { anchor: within(place.selection.anchor), head: within(place.selection.head) }
           : { anchor: 0 },
         extensions: [
+          this.#access.of(this.#accessNow()),
           this.#base(),
-          EditorView.editable.of(this.#o.editable),
           this.#refuseTooLarge(),
           yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
           carets(text, this.#o.awareness),
