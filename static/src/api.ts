@@ -132,7 +132,10 @@ export function exportUrl(id: string, version?: number): string {
 
 // What a host does.
 
-export async function changeSession(id: string, changes: { title?: string; viewers_may_stop?: boolean }): Promise<void> {
+export async function changeSession(
+  id: string,
+  changes: { title?: string; viewers_may_stop?: boolean },
+): Promise<void> {
   await request("PATCH", `/api/sessions/${id}`, changes);
 }
 

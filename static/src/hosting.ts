@@ -66,7 +66,11 @@ export class Hosting {
   /** In the place of the person's row. `done(true)`: they are out. */
   confirmRemoval(person: Person, done: (removed: boolean) => void): HTMLElement {
     const replace = h("input", { type: "checkbox", "data-testid": "replace-links" });
-    const remove = h("button", { type: "button", class: "button small danger", "data-testid": "confirm-remove" }, "Remove");
+    const remove = h(
+      "button",
+      { type: "button", class: "button small danger", "data-testid": "confirm-remove" },
+      "Remove",
+    );
     const cancel = h("button", { type: "button", class: "button small", onclick: () => done(false) }, "Cancel");
     remove.addEventListener("click", async () => {
       remove.disabled = cancel.disabled = true;

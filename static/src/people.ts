@@ -130,12 +130,18 @@ export class People {
   #drawList(): void {
     const input = need<HTMLInputElement>("#my-name");
     if (document.activeElement !== input) input.value = this.me.name;
-    keepRows(need("#people-list"), this.#people.map((each) => this.#row(each)));
+    keepRows(
+      need("#people-list"),
+      this.#people.map((each) => this.#row(each)),
+    );
     const here = new Set(this.#people.map((each) => each.participant));
     const away = this.#o.hosting.allowed ? this.#away.filter((each) => !here.has(each.participant)) : [];
     need("#people-away").hidden = away.length === 0;
     need("#people-away-count").textContent = String(away.length);
-    keepRows(need("#people-away-list"), away.map((each) => this.#awayRow(each)));
+    keepRows(
+      need("#people-away-list"),
+      away.map((each) => this.#awayRow(each)),
+    );
   }
 
   #row(person: Participant): { key: string; shape: string; make: () => HTMLElement; fill: (row: HTMLElement) => void } {
@@ -151,7 +157,12 @@ export class People {
       make: () =>
         leaving
           ? this.#confirm(person)
-          : this.#line(person, me, managed ? this.#controls(person) : null, !me && this.#followButton(person, following)),
+          : this.#line(
+              person,
+              me,
+              managed ? this.#controls(person) : null,
+              !me && this.#followButton(person, following),
+            ),
       // Where somebody is changes all the time: never at the cost of an open menu.
       fill: (row) => {
         const place = row.querySelector(".person-where");

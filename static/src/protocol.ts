@@ -150,6 +150,10 @@ const CLOSED: Record<number, [title: string, sentence: string]> = {
     "A host removed you from this session, or this page may not connect to it. To come back, ask a host.",
   ],
   4404: ["This session has ended", "This session has ended, and the server holds nothing of it any more."],
+  4409: [
+    "The session’s text was replaced",
+    "The server’s text was replaced, by a restored backup say, and yours is of another beginning: the two cannot be merged. Take along what you need from here, then open the session again.",
+  ],
   4410: [
     "Your link was replaced",
     "A host replaced the link you joined with. Ask for the new one and open it: you come back as who you were.",

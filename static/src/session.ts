@@ -17,7 +17,7 @@ import { roleSentence } from "./protocol";
 import { Rights } from "./rights";
 import { Runs } from "./runs";
 import { setUpSettings } from "./settings";
-import { copyText, setUpShare } from "./share";
+import { copyText, Share } from "./share";
 import { Timeline } from "./timeline";
 import { ModelWatch } from "./watch";
 
@@ -37,7 +37,7 @@ const SAVE_LABEL: Record<SaveState, string> = {
 };
 
 // Closed for good, but the browser's cookie still opens the session.
-const REJOINABLE = [4400, 4413, 4429];
+const REJOINABLE = [4400, 4409, 4413, 4429];
 
 const session = document.body.dataset.session ?? "";
 
@@ -71,6 +71,7 @@ function showRefusal({ status, message }: ApiError): void {
   clearBanner("join");
   const title: Record<number, string> = {
     401: "This link does not open the session",
+    403: "You were removed from this session",
     404: "There is no such session",
     410: "This session has ended",
     429: "The session is full",
@@ -137,7 +138,7 @@ function start(joined: Joined): void {
     },
   });
   new InstructionBar({ connection, editor, runs, rights, isMe });
-  setUpShare(session, joined.links, rights);
+  new Share(session, joined.links, rights);
   setUpSettings({ session, connection, rights, files, runs });
   showShortcuts();
   followRights(rights, connection, editor);

@@ -146,7 +146,8 @@ export class Timeline {
     const { runs, rights } = this.#o;
     const buttons: Node[] = [];
     if (isLive(run)) {
-      if (!run.stopping && rights.may("stop")) buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+      if (!run.stopping && rights.may("stop"))
+        buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
     } else if (!rights.may("instruct")) {
       if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
     } else {
