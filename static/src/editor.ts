@@ -47,6 +47,9 @@ type Events = {
   broken: (file: string) => void;
 };
 
+/** Chromium offers to undo what was typed into an element before it became read-only, and the binding would do it. */
+const refuseInput = EditorView.domEventHandlers({ beforeinput: () => true });
+
 interface Place {
   selection: Selection;
   scrollTop: number;
@@ -172,7 +175,7 @@ export class Editor extends ObservableV2<Events> {
     return [
       EditorView.editable.of(editable),
       EditorState.readOnly.of(!editable),
-      editable ? keymap.of(yUndoManagerKeymap) : [],
+      editable ? keymap.of(yUndoManagerKeymap) : refuseInput,
       EditorView.contentAttributes.of({
         "aria-label": editable ? "Editor. Escape, then Tab, leaves it" : "Editor, read only",
       }),

@@ -42,10 +42,7 @@ export function setUpSettings(options: Options): void {
   });
   viewers.addEventListener("change", async () => {
     const wanted = viewers.checked;
-    viewers.disabled = true;
     if (!(await attempt(() => changeSession(session, { viewers_may_stop: wanted })))) viewers.checked = !wanted;
-    viewers.disabled = false;
-    viewers.focus();
   });
   setUpEnd(options);
 }
