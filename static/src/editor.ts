@@ -26,6 +26,7 @@ import { look } from "./highlight";
 import { languageFor } from "./languages";
 import type { Selection } from "./protocol";
 import { regions, regionsChanged } from "./regions";
+import { restoring } from "./restore";
 import type { Span, Sticky } from "./sticky";
 
 interface Options {
@@ -228,11 +229,20 @@ export class Editor extends ObservableV2<Events> {
     void this.#chooseLanguage(file, text);
   }
 
-  /** Only this page's own typing is tracked: undo never takes back what others, or the model, wrote. */
+  /** What is restored in these files can be undone in each, and apart from what was typed before and after. */
+  trackRestoring(files: string[]): void {
+    for (const file of files) {
+      const text = this.#o.files.text(file);
+      if (text) this.#undoManager(file, text).stopCapturing();
+    }
+  }
+
+  /** Only what this page itself typed or restored is tracked: undo never takes back what others, or the model, wrote. */
   #undoManager(file: string, text: Y.Text): Y.UndoManager {
     let manager = this.#undo.get(file);
-    if (!manager) {
-      manager = new Y.UndoManager(text, { trackedOrigins: new Set(), captureTimeout: 400 });
+    // A file that was deleted and came back has another text.
+    if (!manager?.scope.includes(text)) {
+      manager = new Y.UndoManager(text, { trackedOrigins: new Set([restoring]), captureTimeout: 400 });
       this.#undo.set(file, manager);
     }
     return manager;

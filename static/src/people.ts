@@ -90,7 +90,12 @@ export class People {
   }
 
   #show(people: Participant[]): void {
-    this.#people = people;
+    // Oneself first; the others where they can be found.
+    this.#people = people.toSorted(
+      (a, b) =>
+        Number(this.isMe(b.participant)) - Number(this.isMe(a.participant)) ||
+        a.name.localeCompare(b.name, undefined, { numeric: true }),
+    );
     const me = people.find((each) => this.isMe(each.participant));
     if (me) this.me = me;
     this.#button.dataset.count = String(people.length);

@@ -98,7 +98,7 @@ export class Share {
         h("p", { class: "muted" }, TEXT[link]),
         asking ? this.#question(link) : url !== null && this.#copyRow(link, url),
       ),
-      link !== "host" && url !== null && this.#code(link, url),
+      link !== "host" && url !== null && !asking && this.#code(link, url),
     );
   }
 

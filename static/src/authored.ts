@@ -1,0 +1,89 @@
+// The tint of text by who wrote it: runs of neighbouring characters of one writer, drawn for what is on the screen.
+import { type Range, RangeSet } from "@codemirror/state";
+import { Decoration, type DecorationSet, type EditorView } from "@codemirror/view";
+import type { Authorship, Writer } from "./authorship";
+
+export interface Authored {
+  from: number;
+  to: number;
+  writer: Writer | null;
+  /** Came in the step that is looked at. */
+  fresh: boolean;
+}
+
+/** Collects runs: neighbours alike become one. */
+export class AuthoredRuns {
+  readonly runs: Authored[] = [];
+  #at = 0;
+
+  constructor(readonly authorship: Authorship) {}
+
+  get length(): number {
+    return this.#at;
+  }
+
+  add(client: number, clock: number, length: number, fresh = false): void {
+    for (const share of this.authorship.shares(client, clock, length)) {
+      const last = this.runs.at(-1);
+      const from = this.#at;
+      this.#at += share.length;
+      if (last && last.writer === share.writer && last.fresh === fresh) last.to = this.#at;
+      else this.runs.push({ from, to: this.#at, writer: share.writer, fresh });
+    }
+  }
+}
+
+const fresh = Decoration.mark({ class: "authored fresh" });
+const marks = new WeakMap<Writer, [stale: Decoration, fresh: Decoration]>();
+
+function markOf(writer: Writer | null, isFresh: boolean): Decoration | null {
+  if (!writer) return isFresh ? fresh : null;
+  let pair = marks.get(writer);
+  if (!pair) {
+    const make = (extra: string) =>
+      Decoration.mark({
+        class: `authored${writer.model ? " by-model" : ""}${extra}`,
+        attributes: { style: `--who: ${writer.color}`, title: writer.name },
+      });
+    pair = [make(""), make(" fresh")];
+    marks.set(writer, pair);
+  }
+  return pair[isFresh ? 1 : 0];
+}
+
+export function drawAuthored(view: EditorView, runs: Authored[]): DecorationSet {
+  const ranges: Range<Decoration>[] = [];
+  const length = view.state.doc.length;
+  for (const { from, to } of view.visibleRanges) {
+    for (let at = firstEndingAfter(runs, from); at < runs.length; at++) {
+      const run = runs[at] as Authored;
+      if (run.from >= to) break;
+      const mark = markOf(run.writer, run.fresh);
+      const [start, end] = [Math.max(run.from, from), Math.min(run.to, to, length)];
+      if (mark && start < end) ranges.push(mark.range(start, end));
+    }
+  }
+  return ranges.length > 0 ? Decoration.set(ranges) : RangeSet.empty;
+}
+
+function firstEndingAfter(runs: Authored[], position: number): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((runs[middle]?.to ?? 0) > position) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** How much each writer wrote, the most first; characters that nobody is known for are left out. */
+export function tally(runs: Authored[]): { writer: Writer; part: number }[] {
+  const sums = new Map<Writer, number>();
+  let total = 0;
+  for (const { from, to, writer } of runs) {
+    total += to - from;
+    if (writer) sums.set(writer, (sums.get(writer) ?? 0) + to - from);
+  }
+  return [...sums].map(([writer, sum]) => ({ writer, part: sum / total })).sort((a, b) => b.part - a.part);
+}

@@ -1,0 +1,310 @@
+// The history overlay: any file at any moment, who wrote it, and back to it.
+import { ApiError, exportUrl } from "./api";
+import { type Authored, tally } from "./authored";
+import type { Connection } from "./connection";
+import { h, need } from "./dom";
+import type { Editor } from "./editor";
+import type { FileStore } from "./filestore";
+import { History, type Version } from "./history";
+import { banner, clearBanner } from "./notices";
+import { OldTextView } from "./oldtext";
+import { describe, isEmpty, type OldText, planRestoration, type Restoration, restore } from "./restore";
+import type { Rights } from "./rights";
+import { Scrubber } from "./scrubber";
+import type { OldFile } from "./segment";
+
+interface Options {
+  session: string;
+  connection: Connection;
+  editor: Editor;
+  files: FileStore;
+  rights: Rights;
+  nonce: string;
+}
+
+// Room for what an update holds beside the text.
+const UPDATE_ROOM = 2_000;
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export class HistoryView {
+  readonly #dialog = need<HTMLDialogElement>("#history");
+  readonly #select = need<HTMLSelectElement>("#history-file");
+  readonly #ask = need("#history-ask");
+  readonly #scrubber = new Scrubber();
+  readonly #o: Options;
+  #text: OldTextView | null = null;
+  #history: History | null = null;
+  #version: Version | null = null;
+  #file: string | null = null;
+  /** Each opening and each move has a number: an answer to an older one comes too late. */
+  #opening = 0;
+  #move = 0;
+
+  constructor(options: Options) {
+    this.#o = options;
+    need("#history-button").addEventListener("click", () => void this.open());
+    this.#dialog.addEventListener("close", () => this.#close());
+    this.#dialog.addEventListener("keydown", (event) => this.#key(event));
+    need("#history-close").addEventListener("click", () => this.#dialog.close());
+    need("#history-newer").addEventListener("click", () => void this.#load());
+    need("#history-restore").addEventListener("click", () => this.#askWhatToRestore());
+    need("#history-cancel").addEventListener("click", () => this.#endAsking(true));
+    this.#select.addEventListener("change", () => this.#draw());
+    this.#scrubber.on("move", (position) => void this.#show(position));
+    options.rights.on("change", () => {
+      if (!options.rights.may("history")) this.#dialog.close();
+    });
+    options.files.doc.on("update", () => {
+      if (this.#history) need("#history-newer").hidden = false;
+    });
+  }
+
+  async open(): Promise<void> {
+    if (this.#dialog.open) return;
+    this.#text ??= new OldTextView(need("#history-text"), this.#o.nonce);
+    this.#file = this.#o.editor.file;
+    this.#dialog.showModal();
+    need("#history-slider").focus();
+    await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    const opening = ++this.#opening;
+    this.#forget();
+    this.#say("Reading the history…");
+    try {
+      const history = await History.open(this.#o.session, (part) => {
+        if (opening === this.#opening) this.#say(`Reading the history… ${Math.round(part * 100)} %`);
+      });
+      if (opening !== this.#opening || !this.#dialog.open) return;
+      this.#history = history;
+      this.#scrubber.use(history);
+      await this.#show(history.last);
+      need("#history-slider").focus();
+    } catch (error) {
+      if (opening === this.#opening) this.#say(error instanceof ApiError ? error.message : String(error));
+    }
+  }
+
+  #forget(): void {
+    this.#history = this.#version = null;
+    this.#scrubber.use(null);
+    this.#text?.clear();
+    this.#endAsking(false);
+    need("#history-newer").hidden = true;
+    this.#enable(false);
+  }
+
+  #close(): void {
+    this.#opening++;
+    this.#forget();
+  }
+
+  async #show(position: number): Promise<void> {
+    const history = this.#history;
+    if (!history) return;
+    const move = ++this.#move;
+    this.#endAsking(false);
+    this.#showWhen(position);
+    this.#scrubber.busy = true;
+    try {
+      const read = history.isRead(position);
+      if (!read) this.#enable(false);
+      const version = await history.version(position, (part) => {
+        if (move === this.#move) this.#say(`Reading this part of the history… ${Math.round(part * 100)} %`);
+      });
+      if (!read) this.#scrubber.draw();
+      if (move !== this.#move || history !== this.#history) return;
+      this.#version = version;
+      this.#showWhen(position);
+      this.#draw();
+      this.#enable(true);
+    } catch (error) {
+      if (move === this.#move) this.#say(error instanceof ApiError ? error.message : String(error));
+    } finally {
+      if (move === this.#move) this.#scrubber.busy = false;
+    }
+  }
+
+  #draw(): void {
+    const [version, history, view] = [this.#version, this.#history, this.#text];
+    if (!version || !history || !view) return;
+    this.#endAsking(false);
+    const { segment, index, step } = version;
+    const files = segment.filesAt(index);
+    const chosen = this.#select.value;
+    this.#fillSelect(files);
+    const has = (id: string | null) => files.find((file) => file.id === id);
+    const shown = has(chosen) ?? (chosen === "" ? has(step.file) : undefined) ?? has(this.#file) ?? files[0];
+    this.#file = shown?.id ?? null;
+    need("#history-path").textContent = shown?.path ?? "";
+    let runs: Authored[] = [];
+    if (shown) runs = view.show(segment, index, shown.id, shown.path, history.authorship);
+    else view.clear();
+    this.#say(shown ? "" : "There were no files at this moment.");
+    this.#showLegend(runs);
+    need<HTMLAnchorElement>("#history-export").href = exportUrl(this.#o.session, step.version);
+  }
+
+  #fillSelect(files: OldFile[]): void {
+    const chosen = this.#select.value;
+    const wanted = ["", ...files.map((file) => `${file.id} ${file.path}`)].join("\n");
+    if (this.#select.dataset.files === wanted) return;
+    this.#select.dataset.files = wanted;
+    this.#select.replaceChildren(
+      h("option", { value: "" }, "Where it changes"),
+      ...files.map(({ id, path }) => h("option", { value: id }, path)),
+    );
+    this.#select.value = files.some((file) => file.id === chosen) ? chosen : "";
+  }
+
+  #showWhen(position: number): void {
+    const history = this.#history;
+    if (!history) return;
+    const when = WHEN.format(history.timeOf(position));
+    const which = `Change ${position.toLocaleString()} of ${history.last.toLocaleString()}`;
+    const writer = history.writerOf(position);
+    need("#history-when").textContent = when;
+    need("#history-which").textContent = which;
+    const who = need("#history-who");
+    who.textContent = writer?.name ?? "";
+    who.style.setProperty("--who", writer?.color ?? "transparent");
+    who.hidden = !writer;
+    this.#scrubber.tell([which, writer?.name, when].filter(Boolean).join(", "));
+  }
+
+  #showLegend(runs: Authored[]): void {
+    need("#history-legend").replaceChildren(...legend(runs));
+  }
+
+  #say(text: string): void {
+    const state = need("#history-state");
+    state.textContent = text;
+    state.hidden = text === "";
+  }
+
+  #enable(ready: boolean): void {
+    need<HTMLButtonElement>("#history-restore").disabled = !ready;
+    const link = need<HTMLAnchorElement>("#history-export");
+    link.inert = !ready;
+    link.setAttribute("aria-disabled", String(!ready));
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape" && !this.#ask.hidden) {
+      // Not the whole overlay.
+      event.preventDefault();
+      this.#endAsking(true);
+      return;
+    }
+    const target = event.target as HTMLElement;
+    if (target.closest(".cm-editor, select") || (event.key === " " && target.closest("button, a"))) return;
+    const act: Record<string, () => void> = {
+      " ": () => this.#scrubber.toggle(),
+      ArrowLeft: () => (event.shiftKey ? this.#scrubber.leap(-1) : this.#scrubber.step(-1)),
+      ArrowRight: () => (event.shiftKey ? this.#scrubber.leap(1) : this.#scrubber.step(1)),
+      Home: () => this.#scrubber.step(Number.NEGATIVE_INFINITY),
+      End: () => this.#scrubber.step(Number.POSITIVE_INFINITY),
+    };
+    const chosen = act[event.key];
+    if (!chosen) return;
+    event.preventDefault();
+    chosen();
+  }
+
+  // Restoring
+
+  #askWhatToRestore(): void {
+    const version = this.#version;
+    if (!version) return;
+    this.#scrubber.pause();
+    const { segment, index } = version;
+    const all = segment.filesAt(index).map((file) => ({ ...file, text: segment.textAt(file.id, index) }));
+    const one = all.find((file) => file.id === this.#file);
+    const when = WHEN.format(version.step.at);
+    const offers = need("#history-offers");
+    offers.replaceChildren(
+      ...(one ? [this.#offer(`Restore ${one.path}`, [one], false, "restore-file", when)] : []),
+      this.#offer("Restore all files", all, true, "restore-all", when),
+    );
+    this.#ask.hidden = false;
+    need("#history-cancel").focus();
+  }
+
+  #offer(label: string, then: OldText[], whole: boolean, testId: string, when: string): HTMLElement {
+    const plan = planRestoration(this.#o.files, then, whole);
+    const nothing = isEmpty(plan);
+    const what = nothing ? "as it is now" : whole ? describe(plan) : places(plan);
+    return h(
+      "div",
+      { class: "offer" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: whole ? "button small" : "button small primary",
+          "data-testid": testId,
+          disabled: nothing,
+          // What it takes is found anew: others may have written since it was offered.
+          onclick: () => this.#restore(planRestoration(this.#o.files, then, whole), when),
+        },
+        label,
+      ),
+      h("span", { class: "muted" }, what),
+    );
+  }
+
+  #endAsking(focus: boolean): void {
+    if (this.#ask.hidden) return;
+    this.#ask.hidden = true;
+    if (focus) need("#history-restore").focus();
+  }
+
+  #restore(plan: Restoration, when: string): void {
+    const { editor, files, connection } = this.#o;
+    if (isEmpty(plan)) return;
+    const shown = this.#file;
+    const edited = plan.edited.map(({ id }) => id);
+    editor.trackRestoring(edited);
+    const undo = restore(files, plan, connection.frameLimit - UPDATE_ROOM);
+    editor.trackRestoring(edited);
+    this.#dialog.close();
+    const open = shown !== null && files.text(shown) ? shown : edited[0];
+    if (open) editor.open(open);
+    editor.focus();
+    const dismiss = () => clearBanner("restored");
+    banner("restored", "info", `Restored as it was on ${when}: ${describe(plan)}.`, [
+      {
+        label: "Undo",
+        run: () => {
+          if (this.#o.rights.may("write")) undo();
+          dismiss();
+        },
+      },
+      { label: "Dismiss", run: dismiss },
+    ]);
+  }
+}
+
+function places(plan: Restoration): string {
+  if (plan.returned.length > 0) return "comes back";
+  const count = plan.edited.reduce((sum, { edits }) => sum + edits.length, 0);
+  return count === 1 ? "changes in 1 place" : `changes in ${count} places`;
+}
+
+/** One line for each writer, the most first. */
+export function legend(runs: Authored[]): HTMLElement[] {
+  return tally(runs).map(({ writer, part }) => {
+    const swatch = h("i", { class: writer.model ? "swatch by-model" : "swatch", "aria-hidden": "true" });
+    swatch.style.setProperty("--who", writer.color);
+    const percent = part < 0.01 ? "<1 %" : `${Math.round(part * 100)} %`;
+    return h(
+      "li",
+      {},
+      swatch,
+      h("span", { class: "legend-name" }, writer.name),
+      h("span", { class: "muted" }, percent),
+    );
+  });
+}
