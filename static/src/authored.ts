@@ -2,6 +2,7 @@
 import { type Range, RangeSet } from "@codemirror/state";
 import { Decoration, type DecorationSet, type EditorView } from "@codemirror/view";
 import type { Authorship, Writer } from "./authorship";
+import { h } from "./dom";
 
 export interface Authored {
   from: number;
@@ -78,7 +79,7 @@ function firstEndingAfter(runs: Authored[], position: number): number {
 }
 
 /** How much each writer wrote, the most first; characters that nobody is known for are left out. */
-export function tally(runs: Authored[]): { writer: Writer; part: number }[] {
+function tally(runs: Authored[]): { writer: Writer; part: number }[] {
   const sums = new Map<Writer, number>();
   let total = 0;
   for (const { from, to, writer } of runs) {
@@ -86,4 +87,20 @@ export function tally(runs: Authored[]): { writer: Writer; part: number }[] {
     if (writer) sums.set(writer, (sums.get(writer) ?? 0) + to - from);
   }
   return [...sums].map(([writer, sum]) => ({ writer, part: sum / total })).sort((a, b) => b.part - a.part);
+}
+
+/** One line for each writer, the most first. */
+export function legend(runs: Authored[]): HTMLElement[] {
+  return tally(runs).map(({ writer, part }) => {
+    const swatch = h("i", { class: writer.model ? "swatch by-model" : "swatch", "aria-hidden": "true" });
+    swatch.style.setProperty("--who", writer.color);
+    const percent = part < 0.01 ? "<1 %" : `${Math.round(part * 100)} %`;
+    return h(
+      "li",
+      {},
+      swatch,
+      h("span", { class: "legend-name" }, writer.name),
+      h("span", { class: "muted" }, percent),
+    );
+  });
 }

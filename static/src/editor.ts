@@ -36,6 +36,8 @@ interface Options {
   nonce: string;
   editable: boolean;
   liveRegions: (file: string) => Sticky[];
+  /** What is drawn under the text, such as who wrote it. */
+  tint: (text: Y.Text) => Extension;
   largestInsert: () => number;
   onTooLarge: (bytes: number) => void;
 }
@@ -218,6 +220,7 @@ export class Editor extends ObservableV2<Events> {
           this.#base(),
           this.#refuseTooLarge(),
           yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
+          this.#o.tint(text),
           carets(text, this.#o.awareness),
           regions(text, () => this.#o.liveRegions(file)),
           this.#checkFaithful(text),

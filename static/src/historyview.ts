@@ -1,6 +1,6 @@
 // The history overlay: any file at any moment, who wrote it, and back to it.
 import { ApiError, exportUrl } from "./api";
-import { type Authored, tally } from "./authored";
+import { type Authored, legend } from "./authored";
 import type { Connection } from "./connection";
 import { h, need } from "./dom";
 import type { Editor } from "./editor";
@@ -291,20 +291,4 @@ function places(plan: Restoration): string {
   if (plan.returned.length > 0) return "comes back";
   const count = plan.edited.reduce((sum, { edits }) => sum + edits.length, 0);
   return count === 1 ? "changes in 1 place" : `changes in ${count} places`;
-}
-
-/** One line for each writer, the most first. */
-export function legend(runs: Authored[]): HTMLElement[] {
-  return tally(runs).map(({ writer, part }) => {
-    const swatch = h("i", { class: writer.model ? "swatch by-model" : "swatch", "aria-hidden": "true" });
-    swatch.style.setProperty("--who", writer.color);
-    const percent = part < 0.01 ? "<1 %" : `${Math.round(part * 100)} %`;
-    return h(
-      "li",
-      {},
-      swatch,
-      h("span", { class: "legend-name" }, writer.name),
-      h("span", { class: "muted" }, percent),
-    );
-  });
 }

@@ -1,12 +1,14 @@
 // The session page: joins, then wires the parts to each other.
 import * as Y from "yjs";
 import { ApiError, type Joined, joinSession } from "./api";
+import { Authors } from "./authors";
 import { Connection, type SaveState } from "./connection";
 import { downloadText, h, mod, need } from "./dom";
 import { Editor } from "./editor";
 import { showEnded } from "./ended";
 import { FilesPanel, kilobytes } from "./files";
 import { FileStore } from "./filestore";
+import { HistoryView } from "./historyview";
 import { Hosting } from "./hosting";
 import { InstructionBar, showShortcuts } from "./instruction";
 import { rememberedName, rememberName } from "./names";
@@ -95,13 +97,16 @@ function start(joined: Joined): void {
     user: { name: joined.name, color: joined.color, colorLight: `${joined.color}33` },
   });
   const runs = new Runs(connection, files);
+  const authors = new Authors({ session, connection, rights });
+  const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
   const editor = new Editor({
     parent: need("#editor"),
     files,
     awareness: connection.awareness,
-    nonce: document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "",
+    nonce,
     editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
+    tint: (text) => authors.extension(text),
     // Text takes a little more room in an update than in UTF-8.
     largestInsert: () => connection.frameLimit - 1_000,
     onTooLarge: (bytes) =>
@@ -111,6 +116,7 @@ function start(joined: Joined): void {
       ),
   });
   window.ensemble = { doc, connection, view: editor.view };
+  authors.attach(editor);
 
   const me = { participant: joined.participant, name: joined.name, color: joined.color };
   const hosting = new Hosting(session, rights);
@@ -140,6 +146,7 @@ function start(joined: Joined): void {
   new InstructionBar({ connection, editor, runs, rights, isMe });
   new Share(session, joined.links, rights);
   setUpSettings({ session, connection, rights, files, runs });
+  new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();
   followRights(rights, connection, editor);
 
