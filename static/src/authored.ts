@@ -78,29 +78,25 @@ function firstEndingAfter(runs: Authored[], position: number): number {
   return low;
 }
 
-/** How much each writer wrote, the most first; characters that nobody is known for are left out. */
-function tally(runs: Authored[]): { writer: Writer; part: number }[] {
-  const sums = new Map<Writer, number>();
+/** One line for each writer of these runs, the most first; last what nobody is known to have written. */
+export function legend(runs: Authored[]): HTMLElement[] {
+  const sums = new Map<Writer | null, number>();
   let total = 0;
   for (const { from, to, writer } of runs) {
     total += to - from;
-    if (writer) sums.set(writer, (sums.get(writer) ?? 0) + to - from);
+    sums.set(writer, (sums.get(writer) ?? 0) + to - from);
   }
-  return [...sums].map(([writer, sum]) => ({ writer, part: sum / total })).sort((a, b) => b.part - a.part);
+  return [...sums]
+    .sort(([a, sumA], [b, sumB]) => Number(a === null) - Number(b === null) || sumB - sumA)
+    .map(([writer, sum]) => line(writer, sum / total));
 }
 
-/** One line for each writer, the most first. */
-export function legend(runs: Authored[]): HTMLElement[] {
-  return tally(runs).map(({ writer, part }) => {
-    const swatch = h("i", { class: writer.model ? "swatch by-model" : "swatch", "aria-hidden": "true" });
-    swatch.style.setProperty("--who", writer.color);
-    const percent = part < 0.01 ? "<1 %" : `${Math.round(part * 100)} %`;
-    return h(
-      "li",
-      {},
-      swatch,
-      h("span", { class: "legend-name" }, writer.name),
-      h("span", { class: "muted" }, percent),
-    );
-  });
+function line(writer: Writer | null, part: number): HTMLElement {
+  const kind = writer === null ? "swatch nobody" : writer.model ? "swatch by-model" : "swatch";
+  const swatch = h("i", { class: kind, "aria-hidden": "true" });
+  if (writer) swatch.style.setProperty("--who", writer.color);
+  const percent = part < 0.01 ? "<1 %" : `${Math.round(part * 100)} %`;
+  // What a session begins with was written elsewhere.
+  const name = h("span", { class: "legend-name" }, writer?.name ?? "From the start");
+  return h("li", {}, swatch, name, h("span", { class: "muted" }, percent));
 }

@@ -55,7 +55,10 @@ export class Authors {
     // The room's own client writes for one run after the other: only the records say from where on.
     for (const event of ["run.started", "run.finished", "run.card"] as const)
       connection.on(event, () => this.#askSoon());
-    this.#menu.addEventListener("beforetoggle", () => this.#showLegend());
+    this.#menu.addEventListener("beforetoggle", () => {
+      this.#place();
+      this.#showLegend();
+    });
   }
 
   /** After the editor has been made, whose extensions ask this. */
@@ -103,6 +106,13 @@ export class Authors {
     if (this.#menu.matches(":popover-open")) this.#showLegend();
   }
 
+  /** Under its button. */
+  #place(): void {
+    const button = need("#view-button").getBoundingClientRect();
+    this.#menu.style.top = `${button.bottom + 4}px`;
+    this.#menu.style.right = `${Math.max(16, document.documentElement.clientWidth - button.right)}px`;
+  }
+
   #showLegend(): void {
     const list = this.#shown ? legend(this.#runs()) : [];
     need("#authors-legend").replaceChildren(...list);
@@ -146,7 +156,8 @@ export class Authors {
           this.decorations = Decoration.none;
           return;
         }
-        if (anew) XX = drawAuthored(view, this.#drawn);
+        if (anew) this.#drawn = authors.#collect(text);
+        this.decorations = drawAuthored(view, this.#drawn);
       }
     }
     return ViewPlugin.fromClass(Tint, { decorations: (plugin) => plugin.decorations });

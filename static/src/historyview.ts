@@ -247,7 +247,11 @@ export class HistoryView {
           "data-testid": testId,
           disabled: nothing,
           // What it takes is found anew: others may have written since it was offered.
-          onclick: () => this.#restore(planRestoration(this.#o.files, then, whole), when),
+          onclick: () =>
+            this.#restore(
+              planRestoration(this.#o.files, then, whole),
+              `${whole ? "All files are" : `${then[0]?.path} is`} as on ${when}.`,
+            ),
         },
         label,
       ),
@@ -261,7 +265,7 @@ export class HistoryView {
     if (focus) need("#history-restore").focus();
   }
 
-  #restore(plan: Restoration, when: string): void {
+  #restore(plan: Restoration, told: string): void {
     const { editor, files, connection } = this.#o;
     if (isEmpty(plan)) return;
     const shown = this.#file;
@@ -274,7 +278,7 @@ export class HistoryView {
     if (open) editor.open(open);
     editor.focus();
     const dismiss = () => clearBanner("restored");
-    banner("restored", "info", `Restored as it was on ${when}: ${describe(plan)}.`, [
+    banner("restored", "info", told, [
       {
         label: "Undo",
         run: () => {
