@@ -15,6 +15,10 @@ const KEY = "ensemble.authors";
 // The records are asked for no more often than this.
 const ASK_MS = 1_500;
 
+// As in history.css.
+const WIDTH = 320;
+const MARGIN = 16;
+
 /** Dispatched when more is known of who wrote what, or the tint is switched. */
 const authorsChanged = StateEffect.define<null>();
 
@@ -109,8 +113,10 @@ export class Authors {
   /** Under its button. */
   #place(): void {
     const button = need("#view-button").getBoundingClientRect();
+    const page = document.documentElement.clientWidth;
+    const width = Math.min(WIDTH, page - 2 * MARGIN);
     this.#menu.style.top = `${button.bottom + 4}px`;
-    this.#menu.style.right = `${Math.max(16, document.documentElement.clientWidth - button.right)}px`;
+    this.#menu.style.left = `${Math.max(MARGIN, Math.min(button.right, page - MARGIN) - width)}px`;
   }
 
   #showLegend(): void {

@@ -250,7 +250,7 @@ export class HistoryView {
           onclick: () =>
             this.#restore(
               planRestoration(this.#o.files, then, whole),
-              `${whole ? "All files are" : `${then[0]?.path} is`} as on ${when}.`,
+              `${whole ? "All files are now as they were" : `${then[0]?.path} is now as it was`} on ${when}.`,
             ),
         },
         label,
