@@ -24,6 +24,8 @@ interface Options {
 
 // Room for what an update holds beside the text.
 const UPDATE_ROOM = 2_000;
+// A part of the history that the slider only passes over is not fetched.
+const REST_MS = 150;
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export class HistoryView {
@@ -35,7 +37,10 @@ export class HistoryView {
   #text: OldTextView | null = null;
   #history: History | null = null;
   #version: Version | null = null;
+  /** What is shown, and what was chosen to be shown: null follows the changes. */
   #file: string | null = null;
+  #chosen: OldFile | null = null;
+  #forgetUndo = () => {};
   /** Each opening and each move has a number: an answer to an older one comes too late. */
   #opening = 0;
   #move = 0;
@@ -49,7 +54,7 @@ export class HistoryView {
     need("#history-newer").addEventListener("click", () => void this.#load());
     need("#history-restore").addEventListener("click", () => this.#askWhatToRestore());
     need("#history-cancel").addEventListener("click", () => this.#endAsking(true));
-    this.#select.addEventListener("change", () => this.#draw());
+    this.#select.addEventListener("change", () => this.#choose());
     this.#scrubber.on("move", (position) => void this.#show(position));
     options.rights.on("change", () => {
       if (!options.rights.may("history")) this.#dialog.close();
@@ -63,6 +68,7 @@ export class HistoryView {
     if (this.#dialog.open) return;
     this.#text ??= new OldTextView(need("#history-text"), this.#o.nonce);
     this.#file = this.#o.editor.file;
+    this.#chosen = null;
     this.#dialog.showModal();
     need("#history-slider").focus();
     await this.#load();
@@ -109,7 +115,11 @@ export class HistoryView {
     this.#scrubber.busy = true;
     try {
       const read = history.isRead(position);
-      if (!read) this.#enable(false);
+      if (!read) {
+        this.#enable(false);
+        await new Promise((resolve) => setTimeout(resolve, REST_MS));
+        if (move !== this.#move) return;
+      }
       const version = await history.version(position, (part) => {
         if (move === this.#move) this.#say(`Reading this part of the history… ${Math.round(part * 100)} %`);
       });
@@ -132,36 +142,48 @@ export class HistoryView {
     this.#endAsking(false);
     const { segment, index, step } = version;
     const files = segment.filesAt(index);
-    const chosen = this.#select.value;
     this.#fillSelect(files);
     const has = (id: string | null) => files.find((file) => file.id === id);
-    const shown = has(chosen) ?? (chosen === "" ? has(step.file) : undefined) ?? has(this.#file) ?? files[0];
+    const shown = this.#chosen ? has(this.#chosen.id) : (has(step.file) ?? has(this.#file) ?? files[0]);
     this.#file = shown?.id ?? null;
-    need("#history-path").textContent = shown?.path ?? "";
+    need("#history-path").textContent = this.#chosen ? "" : (shown?.path ?? "");
     let runs: Authored[] = [];
-    if (shown) runs = view.show(segment, index, shown.id, shown.path, history.authorship);
+    if (shown) runs = view.show(version, shown, history.authorship);
     else view.clear();
-    this.#say(shown ? "" : "There were no files at this moment.");
-    this.#showLegend(runs);
+    const missing = this.#chosen
+      ? `There was no ${this.#chosen.path} at this moment.`
+      : "There were no files at this moment.";
+    this.#say(shown ? "" : missing);
+    need("#history-legend").replaceChildren(...legend(runs));
     need<HTMLAnchorElement>("#history-export").href = exportUrl(this.#o.session, step.version);
   }
 
+  #choose(): void {
+    const id = this.#select.value;
+    const path = this.#select.selectedOptions[0]?.textContent ?? "";
+    this.#chosen = id === "" ? null : { id, path };
+    this.#draw();
+  }
+
   #fillSelect(files: OldFile[]): void {
-    const chosen = this.#select.value;
-    const wanted = ["", ...files.map((file) => `${file.id} ${file.path}`)].join("\n");
-    if (this.#select.dataset.files === wanted) return;
-    this.#select.dataset.files = wanted;
-    this.#select.replaceChildren(
-      h("option", { value: "" }, "Where it changes"),
-      ...files.map(({ id, path }) => h("option", { value: id }, path)),
-    );
-    this.#select.value = files.some((file) => file.id === chosen) ? chosen : "";
+    const offered = [...files];
+    // The choice stays while the slider is at moments without that file.
+    if (this.#chosen && !files.some(({ id }) => id === this.#chosen?.id)) offered.push(this.#chosen);
+    const wanted = JSON.stringify(offered);
+    if (this.#select.dataset.files !== wanted) {
+      this.#select.dataset.files = wanted;
+      this.#select.replaceChildren(
+        h("option", { value: "" }, "Follow the changes"),
+        ...offered.map(({ id, path }) => h("option", { value: id }, path)),
+      );
+    }
+    this.#select.value = this.#chosen?.id ?? "";
   }
 
   #showWhen(position: number): void {
     const history = this.#history;
     if (!history) return;
-    const when = WHEN.format(history.timeOf(position));
+    const when = moment(history.timeOf(position));
     const which = `Change ${position.toLocaleString()} of ${history.last.toLocaleString()}`;
     const writer = history.writerOf(position);
     need("#history-when").textContent = when;
@@ -171,10 +193,6 @@ export class HistoryView {
     who.style.setProperty("--who", writer?.color ?? "transparent");
     who.hidden = !writer;
     this.#scrubber.tell([which, writer?.name, when].filter(Boolean).join(", "));
-  }
-
-  #showLegend(runs: Authored[]): void {
-    need("#history-legend").replaceChildren(...legend(runs));
   }
 
   #say(text: string): void {
@@ -222,7 +240,7 @@ export class HistoryView {
     const { segment, index } = version;
     const all = segment.filesAt(index).map((file) => ({ ...file, text: segment.textAt(file.id, index) }));
     const one = all.find((file) => file.id === this.#file);
-    const when = WHEN.format(version.step.at);
+    const when = moment(version.step.at);
     const offers = need("#history-offers");
     offers.replaceChildren(
       ...(one ? [this.#offer(`Restore ${one.path}`, [one], false, "restore-file", when)] : []),
@@ -271,13 +289,18 @@ export class HistoryView {
     const shown = this.#file;
     const edited = plan.edited.map(({ id }) => id);
     editor.trackRestoring(edited);
-    const undo = restore(files, plan, connection.frameLimit - UPDATE_ROOM);
+    this.#forgetUndo();
+    const { undo, forget } = restore(files, plan, connection.frameLimit - UPDATE_ROOM);
     editor.trackRestoring(edited);
     this.#dialog.close();
     const open = shown !== null && files.text(shown) ? shown : edited[0];
     if (open) editor.open(open);
     editor.focus();
-    const dismiss = () => clearBanner("restored");
+    this.#forgetUndo = forget;
+    const dismiss = () => {
+      clearBanner("restored");
+      forget();
+    };
     banner("restored", "info", told, [
       {
         label: "Undo",
@@ -289,6 +312,11 @@ export class HistoryView {
       { label: "Dismiss", run: dismiss },
     ]);
   }
+}
+
+function moment(time: number): string {
+  // The oldest logs have no times.
+  return time > 0 ? WHEN.format(time) : "an unknown day";
 }
 
 function places(plan: Restoration): string {

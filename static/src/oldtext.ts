@@ -18,8 +18,9 @@ import { type Authored, AuthoredRuns, drawAuthored } from "./authored";
 import type { Authorship } from "./authorship";
 import { h } from "./dom";
 import { look } from "./highlight";
+import type { Version } from "./history";
 import { languageFor } from "./languages";
-import type { Segment } from "./segment";
+import type { OldFile } from "./segment";
 
 // A deleted page is told, not shown in the midst of the text.
 const MOST_GONE = 160;
@@ -107,7 +108,7 @@ export class OldTextView {
   }
 
   /** Returns who wrote what is shown. */
-  show(segment: Segment, index: number, file: string, path: string, authorship: Authorship): Authored[] {
+  show({ segment, index, position }: Version, { id: file, path }: OldFile, authorship: Authorship): Authored[] {
     const collected = new AuthoredRuns(authorship);
     const gone: Shown["gone"] = [];
     const parts: string[] = [];
@@ -120,8 +121,8 @@ export class OldTextView {
         else gone.push({ at: collected.length, text: piece.text });
       }
       if (piece.born > index || piece.died <= index) continue;
-      // The first step brings everything: nothing of it is news.
-      const fresh = piece.born === index && index > 1;
+      // The first change brings everything: nothing of it is news.
+      const fresh = piece.born === index && position > 1;
       if (fresh) changed ??= collected.length;
       parts.push(piece.text);
       collected.add(piece.client, piece.clock, piece.text.length, fresh);

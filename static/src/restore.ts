@@ -56,9 +56,13 @@ export function describe({ edited, returned, removed, renamed }: Restoration): s
   return parts.join(", ");
 }
 
-/** `largest`: bytes that fit into one frame; what is larger goes in several transactions. Returns what undoes it all. */
-export function restore(files: FileStore, plan: Restoration, largest: number): () => void {
-  const undo = new Y.UndoManager(files.doc.getMap("files"), {
+/** `largest`: bytes that fit into one frame; what is larger goes in several transactions. `forget` when `undo` is not wanted any more. */
+export function restore(
+  files: FileStore,
+  plan: Restoration,
+  largest: number,
+): { undo: () => void; forget: () => void } {
+  const manager = new Y.UndoManager(files.doc.getMap("files"), {
     trackedOrigins: new Set([restoring]),
     captureTimeout: Number.POSITIVE_INFINITY,
   });
@@ -72,11 +76,8 @@ export function restore(files: FileStore, plan: Restoration, largest: number): (
   if (small) files.doc.transact(() => run(steps), restoring);
   else for (const step of steps) files.doc.transact(step, restoring);
   // Nothing after it: only what was restored is taken back.
-  undo.trackedOrigins.clear();
-  return () => {
-    undo.undo();
-    undo.destroy();
-  };
+  manager.trackedOrigins.clear();
+  return { undo: () => manager.undo(), forget: () => manager.destroy() };
 }
 
 function run(steps: (() => void)[]): void {

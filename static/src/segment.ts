@@ -65,8 +65,8 @@ export class Segment {
     const files = this.#doc.getMap("files");
     return [...files._map.keys()]
       .flatMap((id) => {
-        const entry = this.#entryAt(files, id, step);
-        const path = entry && this.#valueAt(entry, "path", step);
+        const entry = this.#valueAt(files, id, step);
+        const path = entry instanceof Y.Map ? this.#valueAt(entry, "path", step) : null;
         return typeof path === "string" ? [{ id, path }] : [];
       })
       .sort((a, b) => a.path.localeCompare(b.path, undefined, { numeric: true }) || a.id.localeCompare(b.id));
@@ -89,14 +89,12 @@ export class Segment {
     for (const [id, newest] of files._map) {
       const pieces: Piece[] = [];
       // An id names one text, but anybody may have put another in its place.
-      for (const item of chain(newest)) {
-        this.#mark(item, id);
-        const entry = typeIn(item);
-        if (!(entry instanceof Y.Map)) continue;
-        for (const value of entry._map.values()) for (const each of chain(value)) this.#mark(each, id);
-        for (const each of chain(entry._map.get("text"))) {
-          const text = typeIn(each);
-          if (text instanceof Y.Text) this.#readText(text, pieces);
+      for (const held of values(newest)) {
+        this.#mark(held, id);
+        if (!(held.value instanceof Y.Map)) continue;
+        for (const each of held.value._map.values()) for (const value of values(each)) this.#mark(value, id);
+        for (const { value } of values(held.value._map.get("text"))) {
+          if (value instanceof Y.Text) this.#readText(value, pieces);
         }
       }
       this.#pieces.set(id, pieces);
@@ -114,9 +112,9 @@ export class Segment {
     }
   }
 
-  #mark(item: Y.Item, file: string): void {
-    this.#changed(this.#lifetimes.born(item.id.client, item.id.clock), file);
-    this.#changed(this.#lifetimes.died(item.id.client, item.id.clock), file);
+  #mark({ client, clock }: Held, file: string): void {
+    this.#changed(this.#lifetimes.born(client, clock), file);
+    this.#changed(this.#lifetimes.died(client, clock), file);
   }
 
   #changed(step: number, file: string): void {
@@ -124,33 +122,27 @@ export class Segment {
     if (changed) changed.file ??= file;
   }
 
-  /** The item that a key held after the step. */
-  #itemAt(map: Y.Map<unknown>, key: string, step: number): Y.Item | null {
-    for (const item of chain(map._map.get(key))) {
-      const { client, clock } = item.id;
-      if (this.#lifetimes.born(client, clock) > step) continue;
-      return this.#lifetimes.died(client, clock) > step ? item : null;
-    }
-    return null;
-  }
-
-  #entryAt(map: Y.Map<unknown>, key: string, step: number): Y.Map<unknown> | null {
-    const item = this.#itemAt(map, key, step);
-    const entry = item && typeIn(item);
-    return entry instanceof Y.Map ? entry : null;
-  }
-
+  /** What a key held after the step. */
   #valueAt(map: Y.Map<unknown>, key: string, step: number): unknown {
-    const item = this.#itemAt(map, key, step);
-    return item ? item.content.getContent().at(-1) : null;
+    for (const { client, clock, value } of values(map._map.get(key))) {
+      if (this.#lifetimes.born(client, clock) > step) continue;
+      return this.#lifetimes.died(client, clock) > step ? value : undefined;
+    }
+    return undefined;
   }
 }
 
-/** The values of a key, the newest first. */
-function* chain(newest: Y.Item | undefined): Generator<Y.Item> {
-  for (let item: Y.Item | null = newest ?? null; item !== null; item = item.left) yield item;
+interface Held {
+  client: number;
+  clock: number;
+  value: unknown;
 }
 
-function typeIn(item: Y.Item): unknown {
-  return item.content instanceof Y.ContentType ? item.content.type : null;
+/** The values of a key, the newest first. Yjs merges those that one client set in a row into one item. */
+function* values(newest: Y.Item | undefined): Generator<Held> {
+  for (let item: Y.Item | null = newest ?? null; item !== null; item = item.left) {
+    const { client, clock } = item.id;
+    const held = item.content instanceof Y.ContentType ? [item.content.type] : item.content.getContent();
+    for (let at = item.length - 1; at >= 0; at--) yield { client, clock: clock + at, value: held[at] };
+  }
 }
