@@ -241,40 +241,30 @@ export class HistoryView {
     const all = segment.filesAt(index).map((file) => ({ ...file, text: segment.textAt(file.id, index) }));
     const one = all.find((file) => file.id === this.#file);
     const when = moment(version.step.at);
-    const offers = need("#history-offers");
-    offers.replaceChildren(
-      ...(one ? [this.#offer(`Restore ${one.path}`, [one], false, "restore-file", when)] : []),
-      this.#offer("Restore all files", all, true, "restore-all", when),
-    );
+    const offers = [...(one ? [this.#offer([one], false, when)] : []), this.#offer(all, true, when)];
+    need("#history-offers").replaceChildren(...offers);
     this.#ask.hidden = false;
     need("#history-cancel").focus();
   }
 
-  #offer(label: string, then: OldText[], whole: boolean, testId: string, when: string): HTMLElement {
+  #offer(then: OldText[], whole: boolean, when: string): HTMLElement {
     const plan = planRestoration(this.#o.files, then, whole);
-    const nothing = isEmpty(plan);
-    const what = nothing ? "as it is now" : whole ? describe(plan) : places(plan);
-    return h(
-      "div",
-      { class: "offer" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: whole ? "button small" : "button small primary",
-          "data-testid": testId,
-          disabled: nothing,
-          // What it takes is found anew: others may have written since it was offered.
-          onclick: () =>
-            this.#restore(
-              planRestoration(this.#o.files, then, whole),
-              `${whole ? "All files are now as they were" : `${then[0]?.path} is now as it was`} on ${when}.`,
-            ),
-        },
-        label,
-      ),
-      h("span", { class: "muted" }, what),
+    const name = whole ? "all files" : (then[0]?.path ?? "");
+    if (isEmpty(plan))
+      return h("p", { class: "offer muted" }, `Now ${whole ? "all files are" : `${name} is`} like this.`);
+    const told = `${whole ? "All files are now as they were" : `${name} is now as it was`} on ${when}.`;
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: whole ? "button small" : "button small primary",
+        "data-testid": whole ? "restore-all" : "restore-file",
+        // What it takes is found anew: others may have written since it was offered.
+        onclick: () => this.#restore(planRestoration(this.#o.files, then, whole), told),
+      },
+      `Restore ${name}`,
     );
+    return h("div", { class: "offer" }, button, h("span", { class: "muted" }, whole ? describe(plan) : places(plan)));
   }
 
   #endAsking(focus: boolean): void {
@@ -293,7 +283,9 @@ export class HistoryView {
     const { undo, forget } = restore(files, plan, connection.frameLimit - UPDATE_ROOM);
     editor.trackRestoring(edited);
     this.#dialog.close();
-    const open = shown !== null && files.text(shown) ? shown : edited[0];
+    // What came back has a new id.
+    const back = files.list().find(({ path }) => path === plan.returned[0]?.path)?.id;
+    const open = shown !== null && files.text(shown) ? shown : (back ?? edited[0]);
     if (open) editor.open(open);
     editor.focus();
     this.#forgetUndo = forget;
