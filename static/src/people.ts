@@ -219,7 +219,7 @@ export class People {
         onclick: () => this.#follow(following ? null : person.participant),
       },
       icon("eye"),
-      following ? "Following" : "Follow",
+      h("span", { class: "follow-text" }, following ? "Following" : "Follow"),
     );
   }
 
