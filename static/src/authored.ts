@@ -16,6 +16,7 @@ export interface Authored {
 export class AuthoredRuns {
   readonly runs: Authored[] = [];
   #at = 0;
+  #last: Authored | null = null;
 
   constructor(readonly authorship: Authorship) {}
 
@@ -25,11 +26,14 @@ export class AuthoredRuns {
 
   add(client: number, clock: number, length: number, fresh = false): void {
     for (const share of this.authorship.shares(client, clock, length)) {
-      const last = this.runs.at(-1);
+      const last = this.#last;
       const from = this.#at;
       this.#at += share.length;
       if (last && last.writer === share.writer && last.fresh === fresh) last.to = this.#at;
-      else this.runs.push({ from, to: this.#at, writer: share.writer, fresh });
+      else {
+        this.#last = { from, to: this.#at, writer: share.writer, fresh };
+        this.runs.push(this.#last);
+      }
     }
   }
 }

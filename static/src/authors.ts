@@ -15,6 +15,9 @@ const KEY = "ensemble.authors";
 // The records are asked for no more often than this.
 const ASK_MS = 1_500;
 
+// From here on the whole file is not gone through at each keystroke.
+const MANY_RUNS = 2_000;
+const PAUSE_MS = 200;
 // As in history.css.
 const WIDTH = 320;
 const MARGIN = 16;
@@ -145,6 +148,7 @@ export class Authors {
     class Tint {
       decorations: DecorationSet = Decoration.none;
       #drawn: Authored[] = [];
+      #timer: ReturnType<typeof setTimeout> | undefined;
 
       constructor(view: EditorView) {
         authors.#runs = () => authors.#collect(text);
@@ -153,8 +157,16 @@ export class Authors {
 
       update(update: ViewUpdate): void {
         const told = update.transactions.some((each) => each.effects.some((effect) => effect.is(authorsChanged)));
-        if (told || update.docChanged) this.#draw(update.view, true);
-        else if (update.viewportChanged) this.#draw(update.view, false);
+        if (update.docChanged && !told && this.#drawn.length > MANY_RUNS) {
+          // What is drawn moves along, and new text gets its colour in the next pause.
+          this.decorations = this.decorations.map(update.changes);
+          this.#timer ??= setTimeout(() => update.view.dispatch({ effects: authorsChanged.of(null) }), PAUSE_MS);
+        } else if (told || update.docChanged) this.#draw(update.view, true);
+        else if (update.viewportChanged) this.#draw(update.view, this.#timer !== undefined);
+      }
+
+      destroy(): void {
+        clearTimeout(this.#timer);
       }
 
       #draw(view: EditorView, anew: boolean): void {
@@ -162,7 +174,11 @@ export class Authors {
           this.decorations = Decoration.none;
           return;
         }
-        if (anew) this.#drawn = authors.#collect(text);
+        if (anew) {
+          clearTimeout(this.#timer);
+          this.#timer = undefined;
+          this.#drawn = authors.#collect(text);
+        }
         this.decorations = drawAuthored(view, this.#drawn);
       }
     }
