@@ -70,6 +70,41 @@ def test_a_role_changes_under_somebody_who_writes(server: Server, people: People
     assert ada.evaluate("window.untouched") is True
 
 
+@pytest.mark.complaints("WebSocket connection")
+@pytest.mark.complaints("Failed to load resource")
+def test_what_was_written_offline_waits_for_the_role(server: Server, people: People) -> None:
+    """Demoted while away: the text is refused, said, and kept; with the role it comes through."""
+    session = server.session(("a.py", TEXT))
+    hal, ada = people("Hal"), people("Ada")
+    enter(hal, host_link(server, session))
+    enter(ada, session["links"]["edit"])
+    hal.get_by_test_id("participants").click()
+    expect(row_of(hal, "Ada")).to_be_visible()
+    # Neither the old socket nor a new one carries anything.
+    ada.evaluate(
+        """() => {
+            const Socket = window.WebSocket
+            window.back = () => { window.WebSocket = Socket; window.ensemble.connection.reconnect() }
+            window.WebSocket = class extends Socket { constructor() { super('ws://127.0.0.1:9/') } }
+            window.ensemble.connection.reconnect()
+        }"""
+    )
+    ada.wait_for_selector("[data-testid=save-state][data-state=offline]")
+    type_at_start(ada, "# offline\n")
+    hal.locator("#people-away summary").click()
+    hal.locator("#people-away").get_by_test_id("role-menu").select_option("viewer")
+    wait_until(lambda: hal.locator("#people-away").get_by_test_id("role-menu").input_value() == "viewer", "the role is shown")
+    ada.evaluate("window.back()")
+    expect(ada.locator("#banners")).to_contain_text("You can only view now")
+    expect(ada.locator("#editor .cm-content")).to_have_attribute("contenteditable", "false")
+    assert text_of(ada).startswith("# offline")
+    assert text_of(hal) == TEXT
+    row_of(hal, "Ada").get_by_test_id("role-menu").select_option("editor")
+    wait_for_text(hal, "text.startsWith('# offline')")
+    expect(ada.locator("#banners")).not_to_contain_text("You can only view now")
+    ada.wait_for_selector("[data-testid=save-state][data-state=saved]")
+
+
 @pytest.mark.complaints("403")
 def test_somebody_is_removed_and_the_links_with_them(server: Server, people: People) -> None:
     session = server.session(("a.py", TEXT))
