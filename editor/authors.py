@@ -39,4 +39,4 @@ class Authors:
         self._known[client] = clock
         entry = Author(session_id=self._session, client=client, clock=clock, participant=person.id, run=run, name=person.name, color=color)
         # Twice is once: a session that is loaded again may see the same.
-        storage.writer.call(lambda: Author.objects.bulk_create([entry], ignore_conflicts=True))
+        storage.writer.call(lambda: Author.objects.bulk_create([entry], ignore_conflicts=True), kept=True)

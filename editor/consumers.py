@@ -1,17 +1,11 @@
-"""The WebSocket: decode, authorise, call the room. No logic.
-
-Plain ASGI: one task reads, one empties the outbox, so that a slow reader never holds up what it sends (a Stop).
-"""
+"""The WebSocket: decode, authorise, call the room. No logic."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
-
-from asgiref.sync import sync_to_async
 
 from editor import access, presence, protocol, rooms, storage
 from editor.models import Participant
@@ -20,11 +14,9 @@ from editor.protocol import Close, ProtocolError
 from editor.room import Member, Person
 from editor.rooms import LiveRoom
 from editor.runs import public_model
+from editor.transport import EXTENSION, AsgiTransport, DirectTransport, Receive, Send, Transport
 
 log = logging.getLogger(__name__)
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 BAD_FRAMES = 20
 
@@ -50,7 +42,11 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         return await _close(receive, send, protocol.FORBIDDEN)
     registry = rooms.current()
     epoch = registry.epoch(session)
-    found, participant = await sync_to_async(access.identify, thread_sensitive=False)(session, headers)
+    try:
+        found, participant = await storage.read(lambda: access.identify(session, headers))
+    except Exception:
+        log.exception("The database did not say who this is")
+        return await _close(receive, send, protocol.UNAVAILABLE)
     if found is None:
         return await _close(receive, send, protocol.NOT_FOUND)
     if participant is None:
@@ -64,10 +60,17 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         return await _close(receive, send, protocol.UNAVAILABLE)
     await receive()  # websocket.connect
     await send({"type": "websocket.accept"})
-    connection = Connection(live, _person(live, participant), send)
-    if registry.epoch(session) != epoch:
-        connection.close(protocol.CHANGED)
-    await connection.run(receive)
+    direct = scope.get("extensions", {}).get(EXTENSION)
+    transport: Transport = DirectTransport(direct, receive) if direct else AsgiTransport(receive, send)
+    connection = Connection(live, _person(live, participant), transport)
+    if registry.epoch(session) == epoch:
+        connection.open()
+    else:
+        transport.close(protocol.CHANGED.code, protocol.CHANGED.doc)
+    try:
+        await transport.closed()
+    finally:
+        connection.lost()
 
 
 async def _close(receive: Receive, send: Send, close: Close) -> None:
@@ -86,84 +89,69 @@ def _person(live: LiveRoom, participant: Participant) -> Person:
 
 
 class Connection:
-    """One accepted WebSocket."""
+    """One accepted WebSocket, between its transport and the room."""
 
-    def __init__(self, live: LiveRoom, person: Person, send: Send) -> None:
+    def __init__(self, live: LiveRoom, person: Person, transport: Transport) -> None:
         self._live = live
-        self._send = send
-        self._ready = asyncio.Event()
-        self._member = Member(person, self._ready.set)
+        self._member = Member(person, transport)
+        self._transport = transport
         self._bad = 0
         limits = live.room.limits
         self._rate = limits.frames_per_second
         self._credit = float(2 * limits.frames_per_second)
-        self._counted = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._counted = self._loop.time()
         self._warned = False
 
-    def close(self, close: Close) -> None:
-        self._member.close(close)
+    def open(self) -> None:
+        self._transport.attach(self)
+        self._live.room.join(self._member)
 
-    async def run(self, receive: Receive) -> None:
-        """Until the socket closes."""
-        writer = asyncio.get_running_loop().create_task(self._write())
-        if not self._member.closing:
-            self._live.room.join(self._member)
-        try:
-            while True:
-                message = await receive()
-                if message["type"] != "websocket.receive":
-                    return
-                if self._member.closing:
-                    continue
-                await self._throttle()
-                self._handle(message)
-        finally:
-            self._live.room.leave(self._member)
-            writer.cancel()
+    def lost(self) -> None:
+        self._live.room.leave(self._member)
 
-    async def _write(self) -> None:
-        member = self._member
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while member.outbox:
-                frame = member.outbox.popleft()
-                member.queued -= len(frame)
-                await self._send({"type": "websocket.send", "bytes" if isinstance(frame, bytes) else "text": frame})
-            if member.closing:
-                await self._send({"type": "websocket.close", "code": member.closing.code, "reason": member.closing.doc})
-                return
+    def paused(self) -> None:
+        self._live.room.fall_behind(self._member)
 
-    async def _throttle(self) -> None:
-        """Reads no faster than the limit; nothing is lost."""
-        now = asyncio.get_running_loop().time()
+    def resumed(self) -> None:
+        self._live.room.catch_up(self._member)
+
+    def received(self, frame: bytes | str) -> None:
+        if self._member.closing:
+            return
+        now = self._loop.time()
         self._credit = min(2.0 * self._rate, self._credit + (now - self._counted) * self._rate) - 1
         self._counted = now
         if self._credit < 0:
-            if not self._warned:
-                self._warned = True
-                message = f"More than {self._rate} frames a second (ENSEMBLE_MAX_FRAMES_PER_SECOND): they are read more slowly."
-                self._error(ProtocolError("too_fast", message))
-            await asyncio.sleep(-self._credit / self._rate)
+            self._slow_down()
+        self._handle(frame)
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        data, text = message.get("bytes"), message.get("text")
+    def _slow_down(self) -> None:
+        """Reads no faster than the limit; nothing is lost."""
+        if not self._warned:
+            self._warned = True
+            message = f"More than {self._rate} frames a second (ENSEMBLE_MAX_FRAMES_PER_SECOND): they are read more slowly."
+            self._error(ProtocolError("too_fast", message))
+        self._transport.pause_reading()
+        self._loop.call_later(-self._credit / self._rate, self._transport.resume_reading)
+
+    def _handle(self, frame: bytes | str) -> None:
         limit = self._live.room.limits.frame_bytes
         try:
-            if len(data if data is not None else text or "") > limit:
+            if len(frame) > limit:
                 self._error(ProtocolError("too_large", f"A frame may have {limit} bytes (ENSEMBLE_MAX_FRAME_BYTES)."))
                 return self._member.close(protocol.TOO_LARGE)
-            if data is not None:
-                self._live.room.receive(self._member, data)
+            if isinstance(frame, bytes):
+                self._live.room.receive(self._member, frame)
             else:
-                self._text(text or "")
+                self._text(frame)
         except ProtocolError as fault:
             self._error(fault)
             if fault.code == "bad_frame":
                 self._bad += 1
                 if self._bad >= BAD_FRAMES:
                     self._member.close(protocol.BAD_FRAME)
-            elif fault.code == "too_large" and data is not None:
+            elif fault.code == "too_large" and isinstance(frame, bytes):
                 # An update that is left out leaves a hole that nothing after it can cross.
                 self._member.close(protocol.TOO_LARGE)
         except Exception:
@@ -235,7 +223,7 @@ class Connection:
             return
         room.rename(person, cleaned)
         room.announce_participants()
-        storage.writer.call(lambda: Participant.objects.filter(pk=person.id).update(name=cleaned))
+        storage.writer.call(lambda: Participant.objects.filter(pk=person.id).update(name=cleaned), kept=True)
 
 
 def public_limits(limits: Any) -> dict[str, int]:

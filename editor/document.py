@@ -36,16 +36,26 @@ class Delta:
 
 
 class Document:
-    """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer."""
+    """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer.
+
+    Raises BadUpdate where the first ``updates`` cannot be read.
+    """
 
     def __init__(self, updates: Iterable[bytes], on_update: Callable[[bytes, Any], None]) -> None:
         self._doc: Doc[Any] = Doc()
         self._files = self._doc.get("files", type=Map)
         for update in updates:
-            self._doc.apply_update(update)
+            try:
+                self._doc.apply_update(update)
+            except ValueError as fault:
+                raise BadUpdate(str(fault)) from None
         self._on_update = on_update
         self._origin: Any = None
-        self._subscription = self._doc.observe(self._observe)
+        self._added: list[str] = []
+        self._subscriptions = (self._doc.observe(self._observe), self._files.observe(self._files_changed))
+
+    def _files_changed(self, event: Any) -> None:
+        self._added += [key for key, change in event.keys.items() if change["action"] == "add"]
 
     def _observe(self, event: Any) -> None:
         update = bytes(event.update)
@@ -64,11 +74,21 @@ class Document:
 
     def apply(self, update: bytes, origin: Any) -> None:
         """A client's update. Raises BadUpdate and leaves the document as it was."""
+        self._added = []
         try:
             with self.transaction(origin):
                 self._doc.apply_update(update)
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
+
+    def too_many_files(self, limit: int) -> list[str]:
+        """The files that the last update added beyond the limit."""
+        return self._added[max(0, len(self._added) - max(0, len(self._files) - limit)) :] if self._added else []
+
+    def remove_files(self, files: Iterable[str], origin: Any = None) -> None:
+        with self.transaction(origin):
+            for file in files:
+                self._files.pop(file, None)
 
     def state_vector(self) -> bytes:
         return bytes(self._doc.get_state())

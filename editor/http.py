@@ -9,9 +9,10 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from editor import access
+from editor import access, storage
 from editor.models import Participant, Session
 from editor.permissions import Action, may
 from editor.protocol import utf16_length
@@ -25,7 +26,12 @@ class Refused(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-def _refusal(refused: Refused) -> JsonResponse:
+# What a database that is away raises.
+DOWN = (storage.Unwritable, OperationalError, InterfaceError)
+
+
+def _refusal(fault: Exception) -> JsonResponse:
+    refused = fault if isinstance(fault, Refused) else Refused(503, "unavailable", "The database cannot be reached just now. Try again in a moment.")
     return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status)
 
 
@@ -44,8 +50,8 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                 try:
                     check(request)
                     return await view(request, *arguments, **named)
-                except Refused as refused:
-                    return _refusal(refused)
+                except (Refused, *DOWN) as fault:
+                    return _refusal(fault)
 
             return markcoroutinefunction(answer_async)
 
@@ -54,8 +60,8 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             try:
                 check(request)
                 return view(request, *arguments, **named)
-            except Refused as refused:
-                return _refusal(refused)
+            except (Refused, *DOWN) as fault:
+                return _refusal(fault)
 
         return answer
 

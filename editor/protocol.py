@@ -258,6 +258,7 @@ ERRORS: dict[str, str] = {
     "overlap": "Another run is rewriting these lines.",
     "unsupported": "Known, but this server or model cannot do it.",
     "model_unavailable": "The model is loading, or could not be loaded.",
+    "unavailable": "The database cannot be reached just now; try again. HTTP only.",
     "unsupported_version": "The protocol version is not one that this server speaks.",
     "internal": "A fault of the server; the server's log has more.",
 }
@@ -279,6 +280,7 @@ OTHER_LINEAGE = Close(4409, "The document was replaced, by a restored backup say
 LINK_ROTATED = Close(4410, "The link used to join was replaced; ask for the new one.", True)
 TOO_LARGE = Close(4413, "A frame larger than the limit.", True)
 ROOM_FULL = Close(4429, "The session has as many participants as the limit allows.", True)
+TOO_MANY_TABS = Close(4430, "This participant has as many connections (tabs) as the limit allows.", True)
 BEHIND = Close(4508, "This client reads too slowly; reconnect to catch up.", False)
 CHANGED = Close(4509, "Links or roles have just changed; reconnect.", False)
 UNAVAILABLE = Close(4503, "The session cannot be loaded just now; its text is safe.", False)
@@ -292,6 +294,7 @@ CLOSES: tuple[Close, ...] = (
     LINK_ROTATED,
     TOO_LARGE,
     ROOM_FULL,
+    TOO_MANY_TABS,
     SHUTDOWN,
     UNAVAILABLE,
     BEHIND,

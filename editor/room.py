@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from editor.document import BadUpdate, Document, merged
 from editor.models import Session
 from editor.permissions import may
 from editor.protocol import Close, ProtocolError
+from editor.transport import Transport
 
 # The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
 TICK_S = 0.004
@@ -34,9 +34,11 @@ class Limits:
     """The room's share of the settings table; see ``project/config.py``."""
 
     document_bytes: int
+    files: int
     frame_bytes: int
     frames_per_second: int
     participants: int
+    connections: int
     name_length: int
     awareness_bytes: int
     outbox_bytes: int
@@ -62,23 +64,29 @@ class Person:
 @dataclass(eq=False)
 class Member:
     """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
-    is by, for clients without awareness. The transport empties ``outbox`` (bytes are binary frames, str text frames) when ``wake`` is
-    called, and closes with ``closing`` once that is set and the outbox is empty."""
+    is by, for clients without awareness.
+
+    One that reads too slowly is ``behind``: the state vector of what it has been sent. Nothing of the document is
+    queued for it meanwhile; ``waiting`` holds its text frames.
+    """
 
     person: Person
-    wake: Callable[[], None]
-    outbox: deque[bytes | str] = field(default_factory=deque)
-    queued: int = 0
+    transport: Transport
     closing: Close | None = None
     hello: bool = False
     client: int | None = None
     author: int | None = None
     updates: int = 0
+    behind: bytes | None = None
+    missed: bool = False
+    asked: bool = False
+    waiting: list[str] = field(default_factory=list)
+    waiting_bytes: int = 0
 
     def close(self, close: Close) -> None:
         if self.closing is None:
             self.closing = close
-            self.wake()
+            self.transport.close(close.code, close.doc)
 
 
 @dataclass
@@ -105,7 +113,9 @@ class Room:
         self.members: set[Member] = set()
         self.failing = ""
         self._loop = asyncio.get_running_loop()
+        # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
+        self._pending = 0
         self._logged = 0
         self._peers: dict[int, Peer] = {}
         self._changes: list[tuple[Any, bytes]] = []
@@ -114,7 +124,8 @@ class Room:
         self._flushing = False
         self._flushed = 0.0
         self._writing = 0
-        self._durable = self.document.state_vector()
+        # The state vector of what has been sent to everybody, and of what is in the database.
+        self._sent = self._durable = self.document.state_vector()
 
     # Members.
 
@@ -122,6 +133,8 @@ class Room:
         """Raises nothing: a room that is full closes the member with the documented code."""
         if len({m.person.id for m in self.members} | {member.person.id}) > self.limits.participants:
             return member.close(protocol.ROOM_FULL)
+        if sum(m.person.id == member.person.id for m in self.members) >= self.limits.connections:
+            return member.close(protocol.TOO_MANY_TABS)
         self.members.add(member)
         self.send(member, wire.sync_step1(self.document.state_vector()))
         if self._peers:
@@ -151,21 +164,50 @@ class Room:
         self.announce_participants()
         self._acknowledge(member)
 
-    def send(self, member: Member, frame: bytes | str) -> None:
-        """Queues a frame. One who cannot keep up is closed, to come back and be brought up to date by state vector."""
+    def send(self, member: Member, frame: bytes) -> None:
+        """A frame of the document or of awareness: one who is behind gets what it amounts to when they have caught up."""
         if member.closing or member not in self.members:
             return
-        member.outbox.append(frame)
-        member.queued += len(frame)
-        if member.queued > self.limits.outbox_bytes:
-            member.outbox.clear()
+        if member.behind is None:
+            member.transport.send(frame)
+        else:
+            member.missed = True
+
+    def _send_text(self, member: Member, text: str) -> None:
+        if member.closing or member not in self.members:
+            return
+        if member.behind is None:
+            return member.transport.send(text)
+        member.waiting.append(text)
+        member.waiting_bytes += len(text)
+        if member.waiting_bytes > self.limits.outbox_bytes:
             member.close(protocol.BEHIND)
-        member.wake()
+
+    def fall_behind(self, member: Member) -> None:
+        """More is on its way to the member than they read."""
+        if member.behind is None:
+            member.behind = self._sent
+
+    def catch_up(self, member: Member) -> None:
+        """All that was sent is through: one update brings the member from there to now."""
+        if member.behind is None or member not in self.members:
+            return
+        self.flush()
+        known, asked, missed, texts = member.behind, member.asked, member.missed, member.waiting
+        member.behind, member.asked, member.missed, member.waiting, member.waiting_bytes = None, False, False, [], 0
+        if asked:
+            self.send(member, wire.sync_step2(self.document.diff(known)))
+        elif missed:
+            self.send(member, wire.update(self.document.diff(known)))
+        if missed and self._peers:
+            self.send(member, _awareness_frame(self._peers))
+        for text in texts:
+            self._send_text(member, text)
 
     def tell(self, member: Member, kind: str, **fields: Any) -> None:
         assert kind in protocol.TO_CLIENT, kind
         if member.hello:
-            self.send(member, json.dumps({"type": kind, **fields}))
+            self._send_text(member, json.dumps({"type": kind, **fields}))
 
     def announce(self, kind: str, but: Member | None = None, **fields: Any) -> None:
         """To everybody who has said hello."""
@@ -173,7 +215,7 @@ class Room:
         text = json.dumps({"type": kind, **fields})
         for member in self.members:
             if member.hello and member is not but:
-                self.send(member, text)
+                self._send_text(member, text)
 
     def participants(self) -> list[dict[str, Any]]:
         people: dict[str, dict[str, Any]] = {}
@@ -201,6 +243,9 @@ class Room:
             if member.person.id == participant:
                 member.person.role = role
                 self.tell(member, "role", role=role)
+                if may(role, "write"):
+                    # What they wrote while they might not was refused, and what they write next builds on it.
+                    self.send(member, wire.sync_step1(self.document.state_vector()))
         self.announce_participants()
 
     def public_session(self) -> dict[str, Any]:
@@ -224,9 +269,13 @@ class Room:
             self._update(member, frame)
         elif isinstance(frame, wire.SyncStep1):
             try:
-                self.send(member, wire.sync_step2(self.document.diff(frame.state_vector)))
+                missing = self.document.diff(frame.state_vector)
             except BadUpdate:
                 raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
+            if member.behind is None:
+                self.send(member, wire.sync_step2(missing))
+            else:
+                member.behind, member.asked = frame.state_vector, True
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
@@ -239,9 +288,9 @@ class Room:
             if frame.step2 and data[:1] == b"\x00":
                 return
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
-        if self._size + len(data) > self.limits.document_bytes:
+        if self._size + self._pending + len(data) > self.limits.document_bytes:
             self._size = len(self.document.diff())
-            if self._size + len(data) > self.limits.document_bytes:
+            if self._size + self._pending + len(data) > self.limits.document_bytes:
                 raise ProtocolError(
                     "too_large",
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
@@ -253,10 +302,13 @@ class Room:
             member.author = author
         # What was written while away may be of several earlier client ids.
         before = None if author else wire.state_clocks(self.document.state_vector())
+        size = self._size
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
             raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+        self._pending += max(0, len(data) - (self._size - size))
+        self._limit_files(member)
         if before is None:
             self.authors.wrote(author or 0, member.person)
         elif data[:1] != b"\x00":
@@ -264,8 +316,23 @@ class Room:
                 if clock > before.get(client, 0):
                     self.authors.wrote(client, member.person)
         member.updates += 1
-        self._unacknowledged.add(member)
+        if member.hello:
+            self._unacknowledged.add(member)
         self._flush_soon()
+
+    def _limit_files(self, member: Member) -> None:
+        extra = self.document.too_many_files(self.limits.files)
+        if not extra:
+            return
+        paths = self.document.files()
+        named = ", ".join(paths.get(file, file) for file in extra[:3]) + (" …" if len(extra) > 3 else "")
+        self.document.remove_files(extra)
+        self.tell(
+            member,
+            "error",
+            code="too_large",
+            message=f"A session may have {self.limits.files} files (ENSEMBLE_MAX_FILES), so {named} was taken out again. Its text is in the history.",
+        )
 
     # Changes out, and into the log.
 
@@ -290,6 +357,8 @@ class Room:
         self._flushed = self._loop.time()
         changes, self._changes = self._changes, []
         if changes:
+            # Before sending: a member that this tick's frame fills up has been sent all up to here.
+            self._sent = self.document.state_vector()
             self._write(self._fan_out(changes))
         elif self._unacknowledged and not self._writing:
             self._acknowledge_all(self._unacknowledged)
@@ -310,7 +379,7 @@ class Room:
     def _write(self, update: bytes) -> None:
         acknowledged = {member: member.updates for member in self._unacknowledged}
         self._unacknowledged = set()
-        state_vector = self.document.state_vector()
+        state_vector = self._sent
         self._writing += 1
 
         storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, state_vector, fault))

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from asgiref.sync import sync_to_async
 from django.db.models import F
 from django.utils import timezone
 
 from editor import protocol, storage
+from editor.document import BadUpdate
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.room import Limits, Member, Room
 from editor.runs import CARDS, Runs, public_model
@@ -136,8 +136,11 @@ class Rooms:
         return live
 
     async def _load(self, session: str) -> LiveRoom:
-        row, document, entries, cards, authors = await sync_to_async(_read, thread_sensitive=False)(session)
-        room = Room(row, document, authors, self._limits)
+        try:
+            row, document, entries, cards, authors = await storage.read(lambda: _read(session))
+            room = Room(row, document, authors, self._limits)
+        except BadUpdate as fault:
+            raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live

@@ -453,7 +453,7 @@ class Runs:
         def save() -> None:
             RunRecord.objects.update_or_create(id=saved["run"], defaults={"session_id": session, "started_at": saved["started_at"], "card": saved})
 
-        storage.writer.call(save).add_done_callback(_log_fault)
+        storage.writer.call(save, kept=True).add_done_callback(_log_fault)
 
 
 def public_model(info: ModelInfo) -> dict[str, Any]:

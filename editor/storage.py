@@ -7,6 +7,7 @@ transaction (group commit), so a short transaction serves many rooms, and SQLite
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
@@ -14,9 +15,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from django.db import IntegrityError, close_old_connections, connection, connections, transaction
+from asgiref.sync import sync_to_async
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
 
 from editor import history
 from editor.document import EMPTY_UPDATE, Document
@@ -34,6 +46,10 @@ _INSERT = "INSERT INTO editor_documentupdate (session_id, at, data) VALUES (%s, 
 RETRY_S = (0.1, 0.5, 1, 2, 5)
 
 
+class Unwritable(Exception):
+    """The database takes nothing just now. What people type waits in memory; everything else is refused."""
+
+
 class Unloadable(Exception):
     """The session's text could not be read. It is never replaced by an empty one."""
 
@@ -49,15 +65,16 @@ class _Append:
 @dataclass
 class _Call:
     function: Callable[[], Any]
+    kept: bool
     future: Future[Any] = field(default_factory=Future)
 
 
 class Writer:
     """Owner of the writing connection. Start once a process; callable from any thread.
 
-    ``append`` retries for ever: the text is in memory until it is written. ``on_failing(True)`` and
-    ``on_failing(False)`` tell when writing begins to fail and when it works again. ``deliver`` brings a commit's
-    callbacks to where they are to run, all at once.
+    ``append`` and calls that are to be ``kept`` are tried for ever: the text is in memory until it is written.
+    ``on_failing(True)`` and ``on_failing(False)`` tell when writing begins to fail and when it works again.
+    ``deliver`` brings a commit's callbacks to where they are to run, all at once.
     """
 
     def __init__(self) -> None:
@@ -66,17 +83,22 @@ class Writer:
         self._queue: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._failing = False
 
     def append(self, session: str, data: bytes, done: Callable[[BaseException | None], None]) -> None:
         """``done(None)`` is delivered once the update is durable, ``done(KeyError)`` if the session is no more."""
         self._start()
         self._queue.put(_Append(session, time.time_ns() // 1_000_000, data, done))
 
-    def call(self, function: Callable[[], T]) -> Future[T]:
-        """Runs a function that writes, in one transaction."""
+    def call(self, function: Callable[[], T], *, kept: bool = False) -> Future[T]:
+        """Runs a function that writes, in one transaction. While nothing can be written, only what is ``kept`` waits;
+        anything else fails at once with Unwritable."""
         self._start()
-        call = _Call(function)
-        self._queue.put(call)
+        call = _Call(function, kept)
+        if self._failing and not kept:
+            call.future.set_exception(Unwritable())
+        else:
+            self._queue.put(call)
         return call.future
 
     def close(self) -> None:
@@ -117,37 +139,62 @@ class Writer:
         connections.close_all()
 
     def _run(self, call: _Call) -> None:
+        if self._failing and not call.kept:
+            return call.future.set_exception(Unwritable())
         try:
-            with transaction.atomic():
-                result = call.function()
+            call.future.set_result(self._insist(call.function) if call.kept else self._try(call.function))
         except BaseException as fault:
             call.future.set_exception(fault)
-            close_old_connections()
-        else:
-            call.future.set_result(result)
+
+    def _try(self, function: Callable[[], T]) -> T:
+        """Once; and once more if it was the connection, which may be older than the database server."""
+        try:
+            return _in_transaction(function)
+        except (OperationalError, InterfaceError) as fault:
+            if connection.is_usable():
+                raise
+            connection.close()
+            log.warning("The connection to the database was lost: %s", fault)
+            return _in_transaction(function)
+
+    def _insist(self, function: Callable[[], T]) -> T:
+        result = None
+        for attempt in itertools.count():
+            try:
+                result = _in_transaction(function)
+                break
+            except (IntegrityError, DataError):
+                raise
+            except (DatabaseError, InterfaceError) as fault:
+                # The server restarts, the disk is full, somebody holds a lock, a restore has not come to this table yet.
+                log.error("The database cannot be written (attempt %d): %s", attempt + 1, fault)
+                if not self._failing:
+                    self._failing = True
+                    self.on_failing(True, str(fault))
+                connection.close()
+                time.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        if self._failing:
+            self._failing = False
+            self.on_failing(False, "")
+        return cast(T, result)
 
     def _write(self, appends: list[_Append]) -> None:
         if not appends:
             return
-        attempt = 0
         gone: set[str] = set()
+
+        def insert() -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(_INSERT, [(a.session, a.at, a.data) for a in appends if a.session not in gone])
+
         while True:
             try:
-                with transaction.atomic(), connection.cursor() as cursor:
-                    cursor.executemany(_INSERT, [(a.session, a.at, a.data) for a in appends if a.session not in gone])
+                self._insist(insert)
                 break
             except IntegrityError:
                 # A session was deleted meanwhile; the others' edits are written all the same.
                 sessions = {a.session for a in appends}
-                gone = sessions - set(Session.objects.filter(pk__in=sessions).values_list("pk", flat=True))
-            except Exception as fault:
-                log.error("Edits could not be written (attempt %d): %s", attempt + 1, fault)
-                self.on_failing(True, str(fault))
-                connection.close()
-                time.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-                attempt += 1
-        if attempt:
-            self.on_failing(False, "")
+                gone = sessions - self._insist(lambda: set(Session.objects.filter(pk__in=sessions).values_list("pk", flat=True)))  # noqa: B023
 
         def tell() -> None:
             for append in appends:
@@ -156,12 +203,28 @@ class Writer:
         self.deliver(tell)
 
 
+def _in_transaction(function: Callable[[], T]) -> T:
+    with transaction.atomic():
+        return function()
+
+
 writer = Writer()
 
 
 async def call(function: Callable[[], T]) -> T:
     """Runs a function that writes on the writer thread, from the loop."""
     return await asyncio.wrap_future(writer.call(function))
+
+
+async def read(function: Callable[[], T]) -> T:
+    """Runs a function that reads on a thread of its own, from the loop."""
+
+    def run() -> T:
+        # A thread's connection may be older than the database server.
+        close_old_connections()
+        return function()
+
+    return await sync_to_async(run, thread_sensitive=False)()
 
 
 def load(session: str) -> tuple[bytes, int]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 BASE = Path(__file__).resolve().parent.parent
 EMBEDDED_MODEL = BASE / "inference" / "models" / "edit-prototype-q8_0.gguf"
@@ -32,7 +32,12 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", str, "127.0.0.1", "Address to listen on; `0.0.0.0` lets other machines in."),
     Setting("PORT", int, 8000, "Port to listen on; 0 takes a free one."),
-    Setting("DATABASE_URL", str, "", "`sqlite:///path` or `postgres://user:password@host:port/name`; default: a SQLite file in the data folder."),
+    Setting(
+        "DATABASE_URL",
+        str,
+        "",
+        "`sqlite:///path` or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` for a socket and `?sslmode=require` and the like as libpq has them; default: a SQLite file in the data folder.",
+    ),
     Setting("ENSEMBLE_DATA", str, "data", "Folder for the database and the secret key."),
     Setting("ENSEMBLE_MODEL", str, "", "Path of a GGUF file; default: the embedded model."),
     Setting("ENSEMBLE_THREADS", int, 0, "Threads of the model; 0 chooses: one for small models, else one for each core."),
@@ -52,10 +57,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_MAX_FRAME_BYTES", int, 2 * 2**20, "One WebSocket frame."),
     Setting("ENSEMBLE_MAX_FRAMES_PER_SECOND", int, 200, "Frames of one connection; one that sends more is read more slowly."),
     Setting("ENSEMBLE_MAX_PARTICIPANTS", int, 200, "Participants of a session at one time."),
+    Setting("ENSEMBLE_MAX_CONNECTIONS", int, 16, "Connections (tabs) of one participant at one time."),
     Setting("ENSEMBLE_MAX_SESSIONS_PER_HOUR", int, 120, "New sessions of one address in an hour."),
     Setting("ENSEMBLE_MAX_NAME_LENGTH", int, 40, "Characters of a participant's name."),
     Setting("ENSEMBLE_MAX_AWARENESS_BYTES", int, 4096, "One awareness state (caret and selection)."),
-    Setting("ENSEMBLE_MAX_OUTBOX_BYTES", int, 16 * 2**20, "What may wait for one slow connection before it is closed to catch up anew."),
+    Setting(
+        "ENSEMBLE_MAX_OUTBOX_BYTES",
+        int,
+        2**20,
+        "Messages that may wait for one slow connection before it is closed to come back; text never waits, it is sent anew.",
+    ),
     Setting("ENSEMBLE_MAX_RUNS", int, 16, "Runs of a session under way or waiting."),
     Setting("ENSEMBLE_MAX_PARALLEL_RUNS", int, 4, "Runs of a session that stream at the same time."),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
@@ -96,13 +107,18 @@ def database(url: str, data: Path) -> dict[str, Any]:
     if parts.scheme == "sqlite":
         return _sqlite(unquote(parts.path.removeprefix("/")) or ":memory:")
     if parts.scheme in ("postgres", "postgresql"):
+        # As libpq has it: `?host=/run/postgresql` for a socket's folder, `?sslmode=require` and the like.
+        options = dict(parse_qsl(parts.query))
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": unquote(parts.path.lstrip("/")),
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
-            "HOST": unquote(parts.hostname or ""),
+            "HOST": options.pop("host", unquote(parts.hostname or "")),
             "PORT": str(parts.port or ""),
+            "OPTIONS": options,
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
         }
     raise BadSetting(f"DATABASE_URL begins with {parts.scheme!r}; it must be sqlite:///path or postgres://user:password@host/name.")
 

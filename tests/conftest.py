@@ -119,6 +119,7 @@ class Client:
         self.closed: int | None = None
         self._changed = asyncio.Condition()
         self._applying = False
+        self._updates = 0
         self._subscription = self.doc.observe(self._send_update)
         self._outgoing: asyncio.Queue[bytes | str] = asyncio.Queue()
 
@@ -126,6 +127,7 @@ class Client:
         from editor import wire
 
         if not self._applying:
+            self._updates += 1
             self._outgoing.put_nowait(wire.update(event.update))
 
     async def _read(self) -> None:
@@ -144,6 +146,7 @@ class Client:
                 self.binary += 1
                 frame = wire.decode(data)
                 if isinstance(frame, wire.SyncStep1):
+                    self._updates += 1
                     self._outgoing.put_nowait(wire.sync_step2(self.doc.get_update(frame.state_vector)))
                 elif isinstance(frame, wire.Update):
                     self._applying = True
@@ -180,6 +183,16 @@ class Client:
                 lambda: next((m for m in self.messages[after:] if m["type"] == kind and all(m.get(k) == v for k, v in fields.items())), None)
             )
         )
+
+    async def all_saved(self) -> None:
+        """What this client has written so far is durable, the server says."""
+        sent = self._updates
+
+        def saved() -> bool:
+            last = next((m for m in reversed(self.messages) if m["type"] == "saved"), None)
+            return last is not None and last["updates"] >= sent
+
+        await self.wait(saved)
 
     def file(self, path: str) -> str | None:
         return next((key for key in self.files if self.files[key]["path"] == path), None)

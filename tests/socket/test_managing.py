@@ -85,7 +85,13 @@ async def test_a_role_is_changed_under_somebody_who_writes(server: Server) -> No
         with vic.doc.transaction():
             vic.text_of("a.txt").insert(0, "yes ")
         await vic.wait(lambda: any(m["type"] == "saved" and m["updates"] for m in vic.messages))
-    assert server.text(session, "a.txt") == "yes text\n"
+        assert server.text(session, "a.txt") == "yes text\n"
+        # What was refused meanwhile is asked for: what they write next builds on it.
+        await host.call("PATCH", f"/participants/{me}", role="editor")
+        await vic.wait(lambda: sorted(str(vic.text_of("a.txt")).split()) == ["no", "text", "yes"])
+        with ada.doc.transaction():
+            ada.text_of("a.txt").insert(0, "now ")
+        await vic.wait(lambda: sorted(str(vic.text_of("a.txt")).split()) == ["no", "now", "text", "yes"])
 
 
 async def test_roles_of_people_who_are_away(server: Server) -> None:

@@ -36,9 +36,8 @@ class Command(BaseCommand):
 
     def _serve(self, bound: socket.socket) -> None:
         # Installing the reactor has to come before anything else of Twisted.
-        from daphne.server import Server  # isort: skip
+        from project.server import Server  # isort: skip
 
-        from autobahn.websocket.protocol import WebSocketServerProtocol  # noqa: F401
         from twisted.internet import reactor
 
         from editor import rooms
@@ -50,11 +49,6 @@ class Command(BaseCommand):
         link = settings.PUBLIC_URL or f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
         def ready() -> None:
-            # Our own limit answers before this one: it is there for what no honest client sends.
-            server.ws_factory.setProtocolOptions(
-                maxMessagePayloadSize=4 * config.values["ENSEMBLE_MAX_FRAME_BYTES"],
-                allowNullOrigin=True,  # the consumer decides about origins, with a documented code
-            )
             loop = asyncio.get_event_loop()
             loop.call_soon(lambda: rooms.current().engine)
             self.sweeping = loop.create_task(rooms.current().sweep())
@@ -67,6 +61,8 @@ class Command(BaseCommand):
             application=application,
             endpoints=[f"fd:fileno={bound.fileno()}"],
             signal_handlers=True,
+            # Our own limit answers before this one: it is there for what no honest client sends.
+            frame_limit=4 * config.values["ENSEMBLE_MAX_FRAME_BYTES"],
             websocket_timeout=-1,
             ping_interval=20,
             ping_timeout=30,

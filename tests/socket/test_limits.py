@@ -1,0 +1,144 @@
+"""Each limit on people and text: what answers, that it is named, and that nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from pycrdt import Doc, Map, Text
+from websockets.asyncio.client import connect
+
+from editor import protocol, wire
+from tests.conftest import Server, bearer, join
+
+LIMITS = {
+    "ENSEMBLE_MAX_DOCUMENT_BYTES": "60000",
+    "ENSEMBLE_MAX_FILES": "3",
+    "ENSEMBLE_MAX_PARTICIPANTS": "3",
+    "ENSEMBLE_MAX_CONNECTIONS": "2",
+    "ENSEMBLE_MAX_NAME_LENGTH": "12",
+    "ENSEMBLE_MAX_AWARENESS_BYTES": "500",
+    "ENSEMBLE_MAX_FRAMES_PER_SECOND": "50",
+}
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("data"), **LIMITS)
+    yield server
+    server.kill()
+
+
+async def test_files_beyond_the_limit_are_taken_out_again_and_their_text_is_kept(strict: Server) -> None:
+    session = strict.session(("one", "1"), ("two", "2"))
+    async with join(strict, session, name="Ada") as ada, join(strict, session, name="Bob") as bob:
+        await ada.ready("two")
+        await bob.ready("two")
+        for name in ("three", "four"):
+            ada.files[name] = Map({"path": name, "text": Text(f"the text of {name}")})
+        fault = await ada.message("error", code="too_large")
+        assert "ENSEMBLE_MAX_FILES" in fault["message"] and "four" in fault["message"]
+        await ada.wait(lambda: set(ada.files) == set(bob.files) and len(ada.files) == 3)
+        # What is in the session goes on being written.
+        with bob.doc.transaction():
+            bob.text_of("three").insert(0, "still ")
+        await ada.wait(lambda: str(ada.text_of("three")) == "still the text of three")
+        await ada.all_saved()
+    async with httpx.AsyncClient(headers=bearer(session["tokens"]["edit"])) as browser:
+        events = await browser.get(f"{strict.url}/api/sessions/{session['id']}/history/live")
+    assert b"the text of four" in events.content
+
+
+async def test_a_document_that_is_full_says_so_and_takes_deletions(strict: Server) -> None:
+    session = strict.session(("a", ""))
+    async with join(strict, session, name="Ada") as ada, join(strict, session, name="Bob") as bob:
+        await ada.ready("a")
+        await bob.ready("a")
+        with bob.doc.transaction():
+            bob.text_of("a").insert(0, "kept ")
+        await ada.wait(lambda: str(ada.text_of("a")) == "kept ")
+        with ada.doc.transaction():
+            ada.text_of("a").insert(0, "x" * 61_000)
+        fault = await ada.message("error", code="too_large")
+        assert "60000" in fault["message"] and "ENSEMBLE_MAX_DOCUMENT_BYTES" in fault["message"]
+        await ada.wait(lambda: ada.closed)
+        assert ada.closed == protocol.TOO_LARGE.code
+        with bob.doc.transaction():
+            bob.text_of("a").clear()
+        await bob.all_saved()
+    assert strict.text(session, "a") == ""
+
+
+async def test_updates_that_wait_for_others_count_as_well(strict: Server) -> None:
+    """A hole that is never filled would otherwise be memory without a limit."""
+    session = strict.session(("a", ""))
+    doc: Doc = Doc()
+    text = doc.get("elsewhere", type=Text)
+    updates: list[bytes] = []
+    subscription = doc.observe(lambda event: updates.append(bytes(event.update)))
+    for _ in range(10):
+        with doc.transaction():
+            text.insert(0, "y" * 10_000)
+    doc.unobserve(subscription)
+    async with join(strict, session, name="Ada") as ada:
+        for update in updates[1:]:
+            ada.send_bytes(wire.update(update))
+        await ada.message("error", code="too_large")
+        await ada.wait(lambda: ada.closed)
+    async with join(strict, session, name="Bob") as bob:
+        await bob.ready("a")
+
+
+async def test_the_session_is_full_and_so_is_a_participant(strict: Server) -> None:
+    session = strict.session(("a", ""))
+    address = f"{strict.ws}/ws/{session['id']}"
+    path = f"/api/sessions/{session['id']}/join"
+    async with httpx.AsyncClient(base_url=strict.url) as browser:
+        await browser.post(path, json={"token": session["tokens"]["edit"], "name": "Ada"})
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+    tabs = [await connect(address, origin=strict.url, additional_headers=headers) for _ in range(3)]  # type: ignore[arg-type]
+    await tabs[2].wait_closed()
+    assert tabs[2].close_code == protocol.TOO_MANY_TABS.code
+    assert tabs[0].close_code is None and tabs[1].close_code is None
+    async with join(strict, session, name="Bob"), join(strict, session, name="Cleo"):
+        late = await connect(address, additional_headers=bearer(session["tokens"]["edit"]))
+        await late.wait_closed()
+        assert late.close_code == protocol.ROOM_FULL.code
+    await asyncio.gather(*(tab.close() for tab in tabs))
+
+
+async def test_names_and_carets_are_cut_to_their_limits(strict: Server) -> None:
+    session = strict.session(("a", ""))
+    async with join(strict, session, name="\u202e  Ada Lovelace,\tCountess \x00of") as ada:
+        people = (await ada.message("participants"))["participants"]
+        assert people[0]["name"] == "Ada Lovelace" and len(people[0]["name"]) <= 12
+        big = json.dumps({"file": "z" * 600})
+        ada.send_bytes(wire.awareness([wire.AwarenessEntry(ada.doc.client_id, 1, big)]))
+        fault = await ada.message("error", code="too_large")
+        assert "ENSEMBLE_MAX_AWARENESS_BYTES" in fault["message"]
+        assert ada.closed is None
+
+
+async def test_who_sends_too_fast_is_read_more_slowly_and_loses_nothing(strict: Server) -> None:
+    session = strict.session(("a", ""))
+    async with join(strict, session, name="Ada") as ada, join(strict, session, name="Bob") as bob:
+        await ada.ready("a")
+        await bob.ready("a")
+        begun = time.monotonic()
+        for number in range(250):
+            with ada.doc.transaction():
+                ada.text_of("a").insert(0, f"{number} ")
+        fault = await ada.message("error", code="too_fast")
+        assert "ENSEMBLE_MAX_FRAMES_PER_SECOND" in fault["message"]
+        # Somebody else is read at once meanwhile.
+        with bob.doc.transaction():
+            bob.text_of("a").insert(0, "bob ")
+        await ada.wait(lambda: "bob " in str(ada.text_of("a")))
+        assert len(str(bob.text_of("a")).split()) < 250
+        await bob.wait(lambda: len(str(bob.text_of("a")).split()) == 251)
+        # Two seconds' worth go through at once, the others at their rate: a lower bound, which no slow machine can miss.
+        assert time.monotonic() - begun > (250 - 100) / 50 * 0.8
