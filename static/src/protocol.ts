@@ -163,6 +163,10 @@ const CLOSED: Record<number, [title: string, sentence: string]> = {
     "The session is full",
     "The session has as many participants as the limit allows. Try again when somebody has left.",
   ],
+  4430: [
+    "Too many tabs",
+    "You have this session open in as many tabs as the server allows. Close one of them, then open the session here again.",
+  ],
 };
 
 export function isFinal(code: number): boolean {

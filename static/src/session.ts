@@ -39,7 +39,7 @@ const SAVE_LABEL: Record<SaveState, string> = {
 };
 
 // Closed for good, but the browser's cookie still opens the session.
-const REJOINABLE = [4400, 4409, 4413, 4429];
+const REJOINABLE = [4400, 4409, 4413, 4429, 4430];
 
 const session = document.body.dataset.session ?? "";
 
@@ -188,7 +188,7 @@ function followRights(rights: Rights, connection: Connection, editor: Editor): v
     toast(roleSentence(role, before), role === "viewer" ? "warn" : "info");
     if (!rights.may("write")) return;
     clearBanner("refused");
-    // What was refused while this person could only view: the server asks for it when we come anew.
+    // What was refused while this person could only view counts as sent but never as saved: begin counting anew.
     if (before === "viewer" && connection.hasUnsaved) connection.reconnect();
   });
   show();

@@ -76,25 +76,25 @@ def test_what_was_written_offline_waits_for_the_role(server: Server, people: Peo
     """Demoted while away: the text is refused, said, and kept; with the role it comes through."""
     session = server.session(("a.py", TEXT))
     hal, ada = people("Hal"), people("Ada")
+    ada.add_init_script(
+        """const Socket = window.WebSocket
+        window.sockets = []
+        window.WebSocket = class extends Socket {
+            constructor(url) { super(window.away ? 'ws://127.0.0.1:9/' : url); window.sockets.push(this) }
+        }"""
+    )
     enter(hal, host_link(server, session))
     enter(ada, session["links"]["edit"])
     hal.get_by_test_id("participants").click()
     expect(row_of(hal, "Ada")).to_be_visible()
-    # Neither the old socket nor a new one carries anything.
-    ada.evaluate(
-        """() => {
-            const Socket = window.WebSocket
-            window.back = () => { window.WebSocket = Socket; window.ensemble.connection.reconnect() }
-            window.WebSocket = class extends Socket { constructor() { super('ws://127.0.0.1:9/') } }
-            window.ensemble.connection.reconnect()
-        }"""
-    )
+    # Her network goes: the socket, and any new one.
+    ada.evaluate("() => { window.away = true; window.sockets.at(-1).close() }")
     ada.wait_for_selector("[data-testid=save-state][data-state=offline]")
     type_at_start(ada, "# offline\n")
     hal.locator("#people-away summary").click()
     hal.locator("#people-away").get_by_test_id("role-menu").select_option("viewer")
     wait_until(lambda: hal.locator("#people-away").get_by_test_id("role-menu").input_value() == "viewer", "the role is shown")
-    ada.evaluate("window.back()")
+    ada.evaluate("() => { window.away = false; window.dispatchEvent(new Event('online')) }")
     expect(ada.locator("#banners")).to_contain_text("You can only view now")
     expect(ada.locator("#editor .cm-content")).to_have_attribute("contenteditable", "false")
     assert text_of(ada).startswith("# offline")
