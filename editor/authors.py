@@ -24,10 +24,12 @@ class Authors:
         self._known = known
         self._writer = ("", "")
 
+    def knows(self, client: int) -> bool:
+        return client in self._known
+
     def wrote(self, client: int, person: Person) -> None:
-        """A participant's update holds structs of this client."""
-        if client not in self._known:
-            self._record(client, 0, person, "", person.color)
+        """A participant's update brought structs of this client, which nobody is known to stand for."""
+        self._record(client, 0, person, "", person.color)
 
     def room_writes(self, document: Document, by: Person, run: str = "") -> None:
         """The room itself is about to write: for a run, or taking one back for a participant. Others may take turns with it."""

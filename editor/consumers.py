@@ -162,6 +162,8 @@ class Connection:
         self._live.room.tell(self._member, "error", code=fault.code, message=fault.message)
 
     def _text(self, text: str) -> None:
+        if len(text) > protocol.MESSAGE_LIMIT:
+            raise ProtocolError("too_large", f"A text frame may have {protocol.MESSAGE_LIMIT} characters.")
         try:
             decoded = json.loads(text)
         except (ValueError, RecursionError):
@@ -230,4 +232,5 @@ def public_limits(limits: Any) -> dict[str, int]:
     """As ``welcome`` tells them: the names of the settings table without their common beginning."""
     return {f"max_{name}": getattr(limits, name) for name in limits.__dataclass_fields__} | {
         "max_instruction_length": protocol.INSTRUCTION_LIMIT,
+        "max_message_length": protocol.MESSAGE_LIMIT,
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from pycrdt import Doc, Map, Text, UndoManager, merge_updates
 
-from editor import wire
+from editor import updates
 
 EMPTY_UPDATE = b"\x00\x00"
 # One undo item a run, however long the run takes.
@@ -24,6 +24,10 @@ FOREVER_MS = 10**12
 
 class BadUpdate(Exception):
     """The bytes are not an update that Yjs could have made."""
+
+
+class Broken(Exception):
+    """The library failed in the middle of a change: this copy in memory must not be used any more."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +42,27 @@ class Delta:
 class Document:
     """``on_update(update, origin)`` is told of every change, in the bytes of the document's own observer.
 
-    Raises BadUpdate where the first ``updates`` cannot be read.
+    ``index`` is that of the first updates; it is needed where clients' updates are applied. Raises BadUpdate where
+    the first updates cannot be read.
     """
 
-    def __init__(self, updates: Iterable[bytes], on_update: Callable[[bytes, Any], None]) -> None:
+    def __init__(self, first: Iterable[bytes], on_update: Callable[[bytes, Any], None], index: updates.Index | None = None) -> None:
         self._doc: Doc[Any] = Doc()
         self._files = self._doc.get("files", type=Map)
-        for update in updates:
+        for update in first:
             try:
                 self._doc.apply_update(update)
             except ValueError as fault:
                 raise BadUpdate(str(fault)) from None
+        self.index = index or updates.Index(updates.Structs())
         self._on_update = on_update
         self._origin: Any = None
-        self._added: list[str] = []
-        self._subscriptions = (self._doc.observe(self._observe), self._files.observe(self._files_changed))
-
-    def _files_changed(self, event: Any) -> None:
-        self._added += [key for key, change in event.keys.items() if change["action"] == "add"]
+        self._subscription = self._doc.observe(self._observe)
 
     def _observe(self, event: Any) -> None:
         update = bytes(event.update)
         if update != EMPTY_UPDATE:
+            self.index.add(updates.structs(update))
             self._on_update(update, self._origin)
 
     @contextmanager
@@ -73,17 +76,21 @@ class Document:
             self._origin = None
 
     def apply(self, update: bytes, origin: Any) -> None:
-        """A client's update. Raises BadUpdate and leaves the document as it was."""
-        self._added = []
+        """A client's update. Raises BadUpdate and leaves the document as it was; or Broken."""
         try:
             with self.transaction(origin):
                 self._doc.apply_update(update)
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
+        except BaseException as fault:
+            # The library stopped in the middle, with an error of its own or with a panic, which pyo3 makes no Exception of.
+            if isinstance(fault, RuntimeError) or type(fault).__name__ == "PanicException":
+                raise Broken(str(fault)) from None
+            raise
 
-    def too_many_files(self, limit: int) -> list[str]:
-        """The files that the last update added beyond the limit."""
-        return self._added[max(0, len(self._added) - max(0, len(self._files) - limit)) :] if self._added else []
+    def keys(self) -> set[str]:
+        """Of the map of files, whatever is behind them."""
+        return set(self._files)
 
     def remove_files(self, files: Iterable[str], origin: Any = None) -> None:
         with self.transaction(origin):
@@ -160,7 +167,7 @@ class Document:
     def own_clock(self) -> tuple[int, int]:
         """This side's client id, and the clock of what it will write next."""
         client = int(self._doc.client_id)
-        return client, wire.state_clocks(self.state_vector()).get(client, 0)
+        return client, self.index.clocks.get(client, 0)
 
     def after_own_insertion(self) -> dict[str, Any]:
         """The place right behind what this side inserted last, as the JSON that Yjs calls a relative position.
@@ -209,17 +216,17 @@ def deltas(events: list[dict[str, Any]]) -> list[Delta]:
     return out
 
 
-def merged(updates: list[bytes]) -> bytes:
-    return updates[0] if len(updates) == 1 else bytes(merge_updates(*updates))
+def merged(parts: list[bytes]) -> bytes:
+    return parts[0] if len(parts) == 1 else bytes(merge_updates(*parts))
 
 
 def new_document(files: Iterable[tuple[str, str]]) -> bytes:
     """The first update of a new session: these (path, text) files."""
-    updates: list[bytes] = []
-    document = Document((), lambda update, origin: updates.append(update))
+    made: list[bytes] = []
+    document = Document((), lambda update, origin: made.append(update))
     for path, text in files:
         document.add_file(path, text)
-    return merged(updates) if updates else EMPTY_UPDATE
+    return merged(made) if made else EMPTY_UPDATE
 
 
 def utf16_to_bytes(text: str, position: int) -> int:

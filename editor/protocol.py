@@ -48,6 +48,8 @@ class ProtocolError(Exception):
 
 INSTRUCTION_LIMIT = 4000
 NAME_LIMIT = 40
+# Characters of a text frame: the longest message there is, with every character escaped, has half of it.
+MESSAGE_LIMIT = 64 * 1024
 # JavaScript's largest safe integer: positions and clocks cross the wire as JSON numbers.
 SAFE_INTEGER = 2**53 - 1
 

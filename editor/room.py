@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from editor import presence, protocol, storage, wire
+from editor import presence, protocol, storage, updates, wire
 from editor.authors import Authors
-from editor.document import BadUpdate, Document, merged
+from editor.document import BadUpdate, Broken, Document, merged
 from editor.models import Session
 from editor.permissions import may
 from editor.protocol import Close, ProtocolError
 from editor.transport import Transport
+from editor.updates import Index
+
+log = logging.getLogger(__name__)
 
 # The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
 TICK_S = 0.004
@@ -64,7 +68,8 @@ class Person:
 @dataclass(eq=False)
 class Member:
     """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
-    is by, for clients without awareness.
+    is by, for clients without awareness. ``updates`` of its frames are in the document, ``held`` more wait for what
+    they build on.
 
     One that reads too slowly is ``behind``: the state vector of what it has been sent. Nothing of the document is
     queued for it meanwhile; ``waiting`` holds its text frames.
@@ -77,6 +82,7 @@ class Member:
     client: int | None = None
     author: int | None = None
     updates: int = 0
+    held: int = 0
     behind: bytes | None = None
     missed: bool = False
     asked: bool = False
@@ -101,16 +107,17 @@ class Peer:
 class Room:
     """Owner of the document, its members and their awareness."""
 
-    def __init__(self, row: Session, document: bytes, authors: dict[int, int], limits: Limits) -> None:
+    def __init__(self, row: Session, document: bytes, index: Index, authors: dict[int, int], limits: Limits) -> None:
         self.session: str = row.pk
         self.title: str = row.title
         self.lineage: str = row.lineage
         self.viewers_may_stop: bool = row.viewers_may_stop
         self.expires_at = row.expires_at.isoformat()
         self.limits = limits
-        self.document = Document((document,), self._changed)
+        self.document = Document((document,), self._changed, index)
         self.authors = Authors(row.pk, authors)
         self.members: set[Member] = set()
+        self.on_broken: Callable[[], None] = lambda: None
         self.failing = ""
         self._loop = asyncio.get_running_loop()
         # Bytes of the document, and of updates that wait in it for others that never came.
@@ -124,8 +131,9 @@ class Room:
         self._flushing = False
         self._flushed = 0.0
         self._writing = 0
-        # The state vector of what has been sent to everybody, and of what is in the database.
-        self._sent = self._durable = self.document.state_vector()
+        # The clocks of what has been sent to everybody, and of what is in the database.
+        self._sent = dict(index.clocks)
+        self._durable = dict(index.clocks)
 
     # Members.
 
@@ -186,7 +194,7 @@ class Room:
     def fall_behind(self, member: Member) -> None:
         """More is on its way to the member than they read."""
         if member.behind is None:
-            member.behind = self._sent
+            member.behind = wire.state_vector(self._sent)
 
     def catch_up(self, member: Member) -> None:
         """All that was sent is through: one update brings the member from there to now."""
@@ -283,9 +291,13 @@ class Room:
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         data = frame.data
+        try:
+            structs = updates.structs(data)
+        except updates.Malformed as fault:
+            raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
         if not may(member.person.role, "write"):
             # Every client answers step 1, a viewer's answer holds known deletions at most: nothing to refuse.
-            if frame.step2 and data[:1] == b"\x00":
+            if frame.step2 and not structs.end:
                 return
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
         if self._size + self._pending + len(data) > self.limits.document_bytes:
@@ -296,32 +308,53 @@ class Room:
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
                     "(ENSEMBLE_MAX_DOCUMENT_BYTES). Start another session for more.",
                 )
-        author = wire.only_author(data)
-        if author and not frame.step2:
+        known = self.document.index.clocks
+        if self.document.index.has_hole_before(structs):
+            return self._ask_for_what_is_missing(member, frame)
+        try:
+            self.document.index.check(data, structs)
+        except updates.Malformed as fault:
+            raise ProtocolError("bad_frame", f"The update was not taken: {fault}.") from None
+        if len(structs.end) == 1 and not frame.step2:
             # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
-            member.author = author
-        # What was written while away may be of several earlier client ids.
-        before = None if author else wire.state_clocks(self.document.state_vector())
+            (member.author,) = structs.end
+        new = {client: known.get(client, 0) for client in structs.end if not self.authors.knows(client)}
+        files = self.document.keys() if structs.more else set()
         size = self._size
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
             raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+        except Broken:
+            log.exception("The document's library failed; the session is loaded again from the database")
+            return self.on_broken()
         self._pending += max(0, len(data) - (self._size - size))
-        self._limit_files(member)
-        if before is None:
-            self.authors.wrote(author or 0, member.person)
-        elif data[:1] != b"\x00":
-            for client, clock in wire.state_clocks(self.document.state_vector()).items():
-                if clock > before.get(client, 0):
-                    self.authors.wrote(client, member.person)
+        if structs.more:
+            self._limit_files(member, files)
+        for client, clock in new.items():
+            if known.get(client, 0) > clock:
+                self.authors.wrote(client, member.person)
         member.updates += 1
+        if frame.step2:
+            # It holds all that the member has: what came before it and could not be taken in as well.
+            member.updates += member.held
+            member.held = 0
         if member.hello:
             self._unacknowledged.add(member)
         self._flush_soon()
 
-    def _limit_files(self, member: Member) -> None:
-        extra = self.document.too_many_files(self.limits.files)
+    def _ask_for_what_is_missing(self, member: Member, frame: wire.Update) -> None:
+        """An update that builds on others of its client that never came, as after a refused one. Its answer brings it again."""
+        if frame.step2:
+            raise ProtocolError("bad_frame", "The update builds on others that are not in it.")
+        member.held += 1
+        if member.held == 1:
+            self.send(member, wire.sync_step1(self.document.state_vector()))
+
+    def _limit_files(self, member: Member, before: set[str]) -> None:
+        """An update that adds files beyond the limit loses them again."""
+        after = self.document.keys()
+        extra = list(after - before)[: max(0, len(after) - self.limits.files)]
         if not extra:
             return
         paths = self.document.files()
@@ -357,16 +390,18 @@ class Room:
         self._flushed = self._loop.time()
         changes, self._changes = self._changes, []
         if changes:
+            everything = merged([update for _, update in changes])
+            clocks = updates.structs(everything).end
             # Before sending: a member that this tick's frame fills up has been sent all up to here.
-            self._sent = self.document.state_vector()
-            self._write(self._fan_out(changes))
+            self._sent |= clocks
+            self._fan_out(changes, everything)
+            self._write(everything, clocks)
         elif self._unacknowledged and not self._writing:
             self._acknowledge_all(self._unacknowledged)
         if self._moved:
             self._send_peers()
 
-    def _fan_out(self, changes: list[tuple[Any, bytes]]) -> bytes:
-        everything = merged([update for _, update in changes])
+    def _fan_out(self, changes: list[tuple[Any, bytes]], everything: bytes) -> None:
         frame = wire.update(everything)
         authors = {origin for origin, _ in changes}
         for member in self.members:
@@ -374,31 +409,27 @@ class Room:
                 self.send(member, frame)
             elif len(authors) > 1:
                 self.send(member, wire.update(merged([update for origin, update in changes if origin is not member])))
-        return everything
 
-    def _write(self, update: bytes) -> None:
+    def _write(self, update: bytes, clocks: dict[int, int]) -> None:
         acknowledged = {member: member.updates for member in self._unacknowledged}
         self._unacknowledged = set()
-        state_vector = self._sent
         self._writing += 1
-
-        storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, state_vector, fault))
+        storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, clocks, fault))
         self._logged += 1
         if self._logged >= self.limits.log_updates:
             self._logged = 0
             storage.writer.call(lambda: storage.compact(self.session))
 
-    def _written(self, acknowledged: dict[Member, int], state_vector: bytes, fault: BaseException | None) -> None:
+    def _written(self, acknowledged: dict[Member, int], clocks: dict[int, int], fault: BaseException | None) -> None:
         self._writing -= 1
         if fault:
             # The session was deleted under us: nothing may look saved any more.
             for member in list(self.members):
                 member.close(protocol.NOT_FOUND)
             return
-        self._durable = state_vector
-        clocks = wire.state_clocks(state_vector)
-        for member, updates in acknowledged.items():
-            self._tell_saved(member, clocks, updates)
+        self._durable |= clocks
+        for member, count in acknowledged.items():
+            self._tell_saved(member, count)
         if self._unacknowledged and not self._writing and not self._changes:
             self._acknowledge_all(self._unacknowledged)
 
@@ -410,12 +441,11 @@ class Room:
 
     def _acknowledge(self, member: Member) -> None:
         if not self._writing and not self._changes:
-            clocks = wire.state_clocks(self._durable)
-            self._tell_saved(member, clocks, member.updates)
+            self._tell_saved(member, member.updates)
 
-    def _tell_saved(self, member: Member, clocks: dict[int, int], updates: int) -> None:
+    def _tell_saved(self, member: Member, count: int) -> None:
         client = member.client or member.author
-        self.tell(member, "saved", client=client, clock=clocks.get(client or -1, 0), updates=updates)
+        self.tell(member, "saved", client=client, clock=self._durable.get(client or -1, 0), updates=count)
 
     @property
     def settled(self) -> bool:

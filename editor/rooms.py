@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db.models import F
 from django.utils import timezone
 
-from editor import protocol, storage
+from editor import protocol, storage, updates
 from editor.document import BadUpdate
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.room import Limits, Member, Room
@@ -107,13 +107,7 @@ class Rooms:
     async def end(self, session: str) -> None:
         """Ends a session and deletes its data."""
         self._changed(session)
-        live = self._live.pop(session, None)
-        if live:
-            self._cancel(session)
-            live.runs.stop(None)
-            live.runs.close()
-            for member in list(live.room.members):
-                member.close(protocol.NOT_FOUND)
+        self._drop(session, protocol.NOT_FOUND)
         await storage.call(lambda: Session.objects.filter(pk=session).delete())
 
     def _changed(self, session: str) -> None:
@@ -137,12 +131,37 @@ class Rooms:
 
     async def _load(self, session: str) -> LiveRoom:
         try:
-            row, document, entries, cards, authors = await storage.read(lambda: _read(session))
-            room = Room(row, document, authors, self._limits)
-        except BadUpdate as fault:
+            row, document, index, entries, cards, authors = await storage.read(lambda: _read(session))
+            room = Room(row, document, index, authors, self._limits)
+        except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
+        room.on_broken = lambda: self._reload(session)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
+        return live
+
+    def _reload(self, session: str) -> None:
+        """The room's copy cannot be used any more; everybody comes back to what the database has, which is all but the last update."""
+        live = self._drop(session, protocol.UNAVAILABLE)
+        if live:
+            live.room.flush()
+
+            async def load() -> LiveRoom:
+                await storage.call(lambda: None)  # what is queued for the log is written first
+                return await self._load(session)
+
+            task = self._loading[session] = asyncio.get_running_loop().create_task(load())
+            task.add_done_callback(lambda _: self._loading.pop(session, None))
+
+    def _drop(self, session: str, close: protocol.Close) -> LiveRoom | None:
+        """Takes a live room out of the registry; its runs end, its members are closed."""
+        live = self._live.pop(session, None)
+        if live:
+            self._cancel(session)
+            live.runs.stop(None)
+            live.runs.close()
+            for member in list(live.room.members):
+                member.close(close)
         return live
 
     def _save(self, session: str, compact: bool) -> None:
@@ -222,14 +241,15 @@ class Rooms:
                 live.room.set_failing(text)
 
 
-def _read(session: str) -> tuple[Session, bytes, int, list[dict[str, object]], dict[int, int]]:
-    """The row, the document, the log's length, the timeline's cards, and the clients whose author is known."""
+def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[str, object]], dict[int, int]]:
+    """The row, the document and its index, the log's length, the timeline's cards, and the clients whose author is known."""
     row = Session.objects.filter(pk=session, expires_at__gt=timezone.now()).first()
     if row is None:
         raise NoSession(session)
     records = RunRecord.objects.filter(session=session).order_by("-started_at").values_list("card", flat=True)[:CARDS]
     authors = dict(Author.objects.filter(session=session).order_by("clock").values_list("client", "clock"))
-    return row, *storage.load(session), list(reversed(records)), authors
+    document, entries = storage.load(session)
+    return row, document, updates.Index(updates.structs(document)), entries, list(reversed(records)), authors
 
 
 def _update(session: str, changes: dict[str, object]) -> Session:

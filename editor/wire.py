@@ -12,6 +12,8 @@ SYNC, AWARENESS, AUTH, QUERY_AWARENESS = range(4)
 STEP1, STEP2, UPDATE = range(3)
 # The longest integer a well-behaved client sends is 53 bits: eight groups of seven.
 MAX_INTEGER_BYTES = 9
+# Stock clients pass on what they know of others; more than any session has are a load on everybody's event loop.
+MAX_AWARENESS_ENTRIES = 4096
 
 
 class WireError(Exception):
@@ -105,6 +107,9 @@ def decode(data: bytes) -> Frame | None:
         step = reader.integer()
         body = reader.chunk()
         if step == STEP1:
+            # Each entry has two bytes at least. What claims more would have memory set aside for it.
+            if Reader(body).integer() > len(body) // 2:
+                raise WireError("the state vector is cut off")
             return SyncStep1(body)
         if step in (STEP2, UPDATE):
             return Update(body, step == STEP2)
@@ -121,6 +126,8 @@ def decode(data: bytes) -> Frame | None:
 def _awareness_entries(data: bytes) -> tuple[AwarenessEntry, ...]:
     reader = Reader(data)
     count = reader.integer()
+    if count > MAX_AWARENESS_ENTRIES:
+        raise WireError(f"more than {MAX_AWARENESS_ENTRIES} awareness states")
     entries = []
     for _ in range(count):
         client, clock = reader.integer(), reader.integer()
@@ -150,19 +157,11 @@ def awareness(entries: list[AwarenessEntry]) -> bytes:
     return bytes((AWARENESS,)) + chunk(bytes(body))
 
 
+def state_vector(clocks: dict[int, int]) -> bytes:
+    return integer(len(clocks)) + b"".join(integer(client) + integer(clock) for client, clock in clocks.items())
+
+
 def state_clocks(state_vector: bytes) -> dict[int, int]:
     """A state vector as client id -> clock. Raises WireError."""
     reader = Reader(state_vector)
     return {reader.integer(): reader.integer() for _ in range(reader.integer())}
-
-
-def only_author(update_data: bytes) -> int | None:
-    """The client whose structs an update holds, where it holds one client's alone."""
-    try:
-        reader = Reader(update_data)
-        if reader.integer() != 1:
-            return None
-        reader.integer()
-        return reader.integer()
-    except WireError:
-        return None

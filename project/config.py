@@ -36,7 +36,8 @@ SETTINGS: tuple[Setting, ...] = (
         "DATABASE_URL",
         str,
         "",
-        "`sqlite:///path` or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` for a socket and `?sslmode=require` and the like as libpq has them; default: a SQLite file in the data folder.",
+        "`sqlite:///path` or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` for a socket "
+        "and `?sslmode=require` and the like as libpq has them; default: a SQLite file in the data folder.",
     ),
     Setting("ENSEMBLE_DATA", str, "data", "Folder for the database and the secret key."),
     Setting("ENSEMBLE_MODEL", str, "", "Path of a GGUF file; default: the embedded model."),

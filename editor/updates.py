@@ -1,0 +1,299 @@
+"""What a Yjs update (encoding v1) holds, and whether it may be applied.
+
+pycrdt is quick and takes nearly everything: a value nested deeply enough overflows its stack and ends the process, a
+change that cuts a character in two loses the text behind it, an update with a hole before it leaves its copy and
+everybody else's different. What passes here is what a client that works could have sent.
+Format: https://github.com/yjs/yjs/blob/main/INTERNALS.md, and ``src/structs`` there. Linear in the update's length.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+# Of values inside of values, where a file has one.
+MAX_DEPTH = 32
+# The longest integer that Yjs writes has 53 bits: eight groups of seven.
+MAX_INTEGER_BYTES = 9
+
+GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOC, SKIP = range(11)
+XML_ELEMENT, XML_HOOK, XML_TEXT = 3, 5, 6
+UINT8_ARRAY, ARRAY, OBJECT, ANY_STRING, TRUE, FALSE, BIGINT, FLOAT64, FLOAT32, INTEGER, NULL, UNDEFINED = range(116, 128)
+FIXED = {TRUE: 0, FALSE: 0, NULL: 0, UNDEFINED: 0, BIGINT: 8, FLOAT64: 8, FLOAT32: 4}
+ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+# A client's id and a clock: one unit of what that client wrote.
+Place = tuple[int, int]
+Numbers: TypeAlias = npt.NDArray[np.int64]
+
+
+class Malformed(Exception):
+    """No client that works would have sent this; the text says why."""
+
+
+@dataclass
+class Structs:
+    """Client -> the clock of its first struct here, and the one behind its last.
+
+    ``more``: not text alone. ``holes``: structs are left out between others. ``types``: the shared types made here,
+    ``parents``: those that something is put into. ``pairs``: the second halves of surrogate pairs, ``cuts``: the units
+    that something is put before. ``rest``: where the deletions begin.
+    """
+
+    first: dict[int, int] = field(default_factory=dict)
+    end: dict[int, int] = field(default_factory=dict)
+    more: bool = False
+    holes: bool = False
+    types: list[Place] = field(default_factory=list)
+    parents: list[Place] = field(default_factory=list)
+    pairs: list[Place] = field(default_factory=list)
+    cuts: list[Place] = field(default_factory=list)
+    rest: int = 0
+
+
+def structs(update: bytes) -> Structs:
+    """Raises Malformed."""
+    reader = _Reader(update)
+    try:
+        reader.structs()
+    except IndexError:
+        raise Malformed("the update is cut off") from None
+    return reader.out
+
+
+def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers]]:
+    """For each client the first unit, and the one behind the last, of all of its deletions. They can be very many."""
+    data = np.frombuffer(update, np.uint8, offset=begin)
+    ends = np.flatnonzero(data < 0x80)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lengths = ends - starts + 1
+    if not len(ends) or lengths.max() > MAX_INTEGER_BYTES:
+        raise Malformed("an integer is too long")
+    data = data[: ends[-1] + 1]
+    shifts = 7 * (np.arange(len(data)) - np.repeat(starts, lengths))
+    numbers = np.add.reduceat((data & 0x7F).astype(np.int64) << shifts, starts)
+    at = 1
+    for _ in range(numbers[0]):
+        client, count = int(numbers[at]), int(numbers[at + 1])
+        if at + 2 + 2 * count > len(numbers):
+            raise IndexError
+        first = numbers[at + 2 : at + 2 + 2 * count : 2]
+        yield client, np.concatenate((first, first + numbers[at + 3 : at + 3 + 2 * count : 2]))
+        at += 2 + 2 * count
+
+
+def _any_in(sorted_: Numbers, wanted: Numbers) -> bool:
+    if not len(sorted_):
+        return False
+    at = np.searchsorted(sorted_, wanted)
+    return bool((sorted_[np.minimum(at, len(sorted_) - 1)] == wanted).any())
+
+
+class Index:
+    """Of a document: client -> clock, its shared types, and where its surrogate pairs are. What updates are checked against."""
+
+    def __init__(self, whole: Structs) -> None:
+        self.clocks: dict[int, int] = {}
+        self._types: set[Place] = set()
+        self._pairs: dict[int, array[int]] = {}
+        self.add(whole)
+
+    def add(self, taken: Structs) -> None:
+        """What the document has taken in, each client's structs in order."""
+        self.clocks |= taken.end
+        self._types.update(taken.types)
+        for client, clock in taken.pairs:
+            pairs = self._pairs.setdefault(client, array("q"))
+            if not pairs or clock > pairs[-1]:
+                pairs.append(clock)
+
+    def has_hole_before(self, new: Structs) -> bool:
+        return new.holes or any(clock > self.clocks.get(client, 0) for client, clock in new.first.items())
+
+    def check(self, update: bytes, new: Structs) -> None:
+        """Raises Malformed where the update does what no text can stand."""
+        try:
+            self._check(update, new)
+        except IndexError:
+            raise Malformed("the update is cut off") from None
+
+    def _check(self, update: bytes, new: Structs) -> None:
+        for place in new.parents:
+            if place not in self._types and place not in new.types and place[1] < self.clocks.get(place[0], 0):
+                raise Malformed("something is put into what cannot hold it")
+        if self._pairs or new.pairs:
+            inside = set(new.pairs)
+            # Where something that is known already goes on with what is new.
+            going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
+            if any(place in inside or self._is_inside_of_a_pair(place) for place in (*new.cuts, *going_on)):
+                raise Malformed("it cuts a character in two")
+            for client, clocks in _deleted(update, new.rest):
+                here = np.array([clock for each, clock in new.pairs if each == client], np.int64)
+                known = np.frombuffer(self._pairs.get(client, b""), np.int64)
+                if _any_in(here, clocks) or _any_in(known, clocks):
+                    raise Malformed("it cuts a character in two")
+
+    def _is_inside_of_a_pair(self, place: Place) -> bool:
+        pairs = self._pairs.get(place[0])
+        if pairs is None:
+            return False
+        at = bisect_left(pairs, place[1])
+        return at < len(pairs) and pairs[at] == place[1]
+
+
+class _Reader:
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self.data = data
+        self.at = at
+        self.out = Structs()
+
+    def integer(self) -> int:
+        data, at = self.data, self.at
+        byte = data[at]
+        if byte < 0x80:
+            self.at = at + 1
+            return byte
+        value = byte & 0x7F
+        for shift in range(7, 7 * MAX_INTEGER_BYTES, 7):
+            at += 1
+            byte = data[at]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                self.at = at + 1
+                return value
+        raise Malformed("an integer is too long")
+
+    def count(self) -> int:
+        """Of things that follow, each of a byte at least."""
+        count = self.integer()
+        if count > len(self.data) - self.at:
+            raise IndexError
+        return count
+
+    def skip(self, length: int) -> None:
+        self.at += length
+        if self.at > len(self.data):
+            raise IndexError
+
+    def string(self) -> None:
+        self.skip(self.integer())
+
+    def text(self, client: int, clock: int) -> int:
+        """Returns its length in UTF-16 units, which clocks count."""
+        length = self.integer()
+        begin = self.at
+        self.skip(length)
+        part = self.data[begin : self.at]
+        if part.isascii():
+            return length
+        try:
+            text = part.decode()
+        except UnicodeDecodeError:
+            raise Malformed("a text is not UTF-8") from None
+        pairs = [(client, clock + found.start() + number + 1) for number, found in enumerate(ASTRAL.finditer(text))]
+        self.out.pairs += pairs
+        return len(text) + len(pairs)
+
+    def place(self) -> Place:
+        return self.integer(), self.integer()
+
+    def structs(self) -> None:
+        out = self.out
+        for _ in range(self.count()):
+            count, client, clock = self.count(), self.integer(), self.integer()
+            if client in out.first or not count:
+                raise Malformed("a client comes twice, or with nothing")
+            out.first[client] = clock
+            for _ in range(count):
+                length = self.struct(client, clock)
+                if not length:
+                    raise Malformed("a struct has no length")
+                clock += length
+            out.end[client] = clock
+        out.rest = self.at
+
+    def struct(self, client: int, clock: int) -> int:
+        """Returns its length, by which the client's clock goes on."""
+        info = self.data[self.at]
+        self.at += 1
+        kind = info & 0x1F
+        if kind == GC:
+            return self.integer()
+        if kind == SKIP:
+            self.out.holes = True
+            return self.integer()
+        if info & 0x80:
+            left = self.place()
+            self.out.cuts.append((left[0], left[1] + 1))
+        if info & 0x40:
+            self.out.cuts.append(self.place())
+        if not info & 0xC0:
+            if self.integer() == 1:
+                self.string()
+            else:
+                self.out.parents.append(self.place())
+            if info & 0x20:
+                self.string()
+        if kind == STRING:
+            return self.text(client, clock)
+        if kind == DELETED:
+            return self.integer()
+        if kind == FORMAT:
+            self.string()
+            self.string()
+            return 1
+        self.out.more = True
+        return self.content(kind, client, clock)
+
+    def content(self, kind: int, client: int, clock: int) -> int:
+        if kind in (ANY, JSON):
+            count = self.count()
+            for _ in range(count):
+                if kind == ANY:
+                    self.any(0)
+                else:
+                    self.string()
+            return count
+        if kind == TYPE:
+            self.out.types.append((client, clock))
+            shape = self.integer()
+            if shape > XML_TEXT:
+                raise Malformed(f"a shared type of kind {shape} is not known to Yjs")
+            if shape in (XML_ELEMENT, XML_HOOK):
+                self.string()
+        elif kind in (BINARY, EMBED):
+            self.string()
+        elif kind == DOC:
+            self.string()
+            self.any(0)
+        else:
+            raise Malformed(f"content of kind {kind} is not known to Yjs")
+        return 1
+
+    def any(self, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise Malformed(f"values are nested more than {MAX_DEPTH} deep")
+        tag = self.data[self.at]
+        self.at += 1
+        if tag in FIXED:
+            self.skip(FIXED[tag])
+        elif tag == INTEGER:
+            self.integer()
+        elif tag in (ANY_STRING, UINT8_ARRAY):
+            self.string()
+        elif tag == ARRAY:
+            for _ in range(self.count()):
+                self.any(depth + 1)
+        elif tag == OBJECT:
+            for _ in range(self.count()):
+                self.string()
+                self.any(depth + 1)
+        else:
+            raise Malformed(f"a value of kind {tag} is not known to Yjs")
