@@ -54,7 +54,7 @@ def create_session(title: str, files: list[tuple[str, str]]) -> Session:
         active_at=now,
         expires_at=now + timedelta(days=settings.ENSEMBLE["ENSEMBLE_IDLE_DAYS"]),
     )
-    DocumentUpdate.objects.create(session=session, data=new_document(files))
+    DocumentUpdate.objects.create(session=session, at=int(now.timestamp() * 1000), data=new_document(files))
     return session
 
 

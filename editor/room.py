@@ -68,8 +68,8 @@ class Person:
 @dataclass(eq=False)
 class Member:
     """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
-    is by, for clients without awareness. ``updates`` of its frames are in the document, ``held`` more wait for what
-    they build on.
+    is by, for clients without awareness. ``updates`` of its frames are in the document, ``held`` more are not: they
+    wait for what they build on, or were refused. A sync step 2 brings them all.
 
     One that reads too slowly is ``behind``: the state vector of what it has been sent. Nothing of the document is
     queued for it meanwhile; ``waiting`` holds its text frames.
@@ -299,6 +299,7 @@ class Room:
             # Every client answers step 1, a viewer's answer holds known deletions at most: nothing to refuse.
             if frame.step2 and not structs.end:
                 return
+            member.held += 1
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
         if self._size + self._pending + len(data) > self.limits.document_bytes:
             self._size = len(self.document.diff())

@@ -15,6 +15,12 @@ export interface Created {
   id: string;
   expires_at: string;
   links: { edit: string; view: string };
+  tokens: { host: string };
+}
+
+export interface Links {
+  edit?: string;
+  view?: string;
 }
 
 export interface Joined {
@@ -23,7 +29,39 @@ export interface Joined {
   name: string;
   color: string;
   title: string;
-  links: { edit?: string; view?: string };
+  links: Links;
+}
+
+/** Somebody who has joined and may come back, as a host is told. */
+export interface Guest {
+  participant: string;
+  name: string;
+  color: string;
+  role: Role;
+  here: boolean;
+  joined_at: string;
+}
+
+export interface Author {
+  client: number;
+  clock: number;
+  participant: string;
+  run: string;
+  name: string;
+  color: string;
+}
+
+export interface SegmentInfo {
+  id: string;
+  from: number;
+  to: number;
+  updates: number;
+  bytes: number;
+}
+
+export interface Overview {
+  segments: SegmentInfo[];
+  authors: Author[];
 }
 
 export interface NewFile {
@@ -31,25 +69,37 @@ export interface NewFile {
   content: string;
 }
 
-async function post<T>(url: string, body: object): Promise<T> {
+async function request(method: string, url: string, body?: object): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
+      method,
+      ...(body ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {}),
     });
   } catch {
     throw new ApiError(0, "unreachable", "The server cannot be reached. Check the connection and try again.");
   }
+  if (response.ok) return response;
   const data: unknown = await response.json().catch(() => null);
-  if (response.ok && data !== null) return data as T;
   const error = (data as { error?: { code?: string; message?: string } } | null)?.error;
   throw new ApiError(
     response.status,
     error?.code ?? "unknown",
     error?.message ?? `The server answered ${response.status} without an explanation.`,
   );
+}
+
+async function json<T>(method: string, url: string, body?: object): Promise<T> {
+  const response = await request(method, url, body);
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new ApiError(response.status, "unknown", "The server’s answer could not be read.");
+  }
+}
+
+function post<T>(url: string, body: object): Promise<T> {
+  return json("POST", url, body);
 }
 
 export function createSession(files: NewFile[], title?: string): Promise<Created> {
@@ -65,12 +115,59 @@ export function detectLanguage(path: string, content: string): Promise<{ languag
   return post("/api/languages", { path, content: content.slice(0, 4096) });
 }
 
-export function qrUrl(id: string, role: "edit" | "view"): string {
-  return `/api/sessions/${id}/qr.svg?role=${role}`;
+/** The links that this person may share now; the cookie says who asks. */
+export async function currentLinks(id: string): Promise<Links> {
+  return (await post<Joined>(`/api/sessions/${id}/join`, {})).links;
 }
 
-export function exportUrl(id: string): string {
-  return `/api/sessions/${id}/export.zip`;
+/** `version` is not looked at: a replaced link has another code, so it needs another address. */
+export function qrUrl(id: string, role: "edit" | "view", version = 0): string {
+  return `/api/sessions/${id}/qr.svg?role=${role}${version ? `&v=${version}` : ""}`;
+}
+
+/** All files as they stand, or as they were after an update of the history. */
+export function exportUrl(id: string, version?: number): string {
+  return `/api/sessions/${id}/export.zip${version === undefined ? "" : `?version=${version}`}`;
+}
+
+// What a host does.
+
+export async function changeSession(
+  id: string,
+  changes: { title?: string; viewers_may_stop?: boolean },
+): Promise<void> {
+  await request("PATCH", `/api/sessions/${id}`, changes);
+}
+
+export async function endSession(id: string): Promise<void> {
+  await request("DELETE", `/api/sessions/${id}`);
+}
+
+export async function rotateLink(id: string, link: "host" | "edit" | "view"): Promise<string> {
+  return (await post<{ link: string }>(`/api/sessions/${id}/links/${link}/rotate`, {})).link;
+}
+
+export async function listGuests(id: string): Promise<Guest[]> {
+  return (await json<{ participants: Guest[] }>("GET", `/api/sessions/${id}/participants`)).participants;
+}
+
+export async function changeRole(id: string, participant: string, role: Role): Promise<void> {
+  await request("PATCH", `/api/sessions/${id}/participants/${participant}`, { role });
+}
+
+export async function removeGuest(id: string, participant: string): Promise<void> {
+  await request("DELETE", `/api/sessions/${id}/participants/${participant}`);
+}
+
+// The history.
+
+export function historyOverview(id: string): Promise<Overview> {
+  return json("GET", `/api/sessions/${id}/history`);
+}
+
+export async function historySegment(id: string, segment: string): Promise<Uint8Array> {
+  const response = await request("GET", `/api/sessions/${id}/history/${segment}`);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 export function fileUrl(id: string, path: string): string {

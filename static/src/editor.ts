@@ -26,6 +26,7 @@ import { look } from "./highlight";
 import { languageFor } from "./languages";
 import type { Selection } from "./protocol";
 import { regions, regionsChanged } from "./regions";
+import { restoring } from "./restore";
 import type { Span, Sticky } from "./sticky";
 
 interface Options {
@@ -35,6 +36,8 @@ interface Options {
   nonce: string;
   editable: boolean;
   liveRegions: (file: string) => Sticky[];
+  /** What is drawn under the text, such as who wrote it. */
+  tint: (text: Y.Text) => Extension;
   largestInsert: () => number;
   onTooLarge: (bytes: number) => void;
 }
@@ -46,6 +49,9 @@ type Events = {
   /** This file holds what is not text: it is shown, but cannot be edited here. */
   broken: (file: string) => void;
 };
+
+/** Chromium offers to undo what was typed into an element before it became read-only, and the binding would do it. */
+const refuseInput = EditorView.domEventHandlers({ beforeinput: () => true });
 
 interface Place {
   selection: Selection;
@@ -59,11 +65,14 @@ export class Editor extends ObservableV2<Events> {
   readonly #undo = new Map<string, Y.UndoManager>();
   readonly #places = new Map<string, Place>();
   readonly #language = new Compartment();
+  readonly #access = new Compartment();
+  #editable: boolean;
   readonly #o: Options;
 
   constructor(options: Options) {
     super();
     this.#o = options;
+    this.#editable = options.editable;
     this.view = new EditorView({
       parent: options.parent,
       state: EditorState.create({ extensions: [this.#base(), EditorView.editable.of(false)] }),
@@ -128,9 +137,8 @@ export class Editor extends ObservableV2<Events> {
   }
 
   #base(): Extension {
-    const { nonce, editable } = this.#o;
     return [
-      EditorView.cspNonce.of(nonce),
+      EditorView.cspNonce.of(this.#o.nonce),
       // One unit of text for one unit of Y.Text: only \n breaks a line, and pasted text brings no \r.
       EditorState.lineSeparator.of("\n"),
       EditorView.clipboardInputFilter.of((text) => text.replace(/\r\n?/g, "\n")),
@@ -152,7 +160,6 @@ export class Editor extends ObservableV2<Events> {
       search({ top: true }),
       look,
       keymap.of([
-        ...yUndoManagerKeymap,
         ...closeBracketsKeymap,
         ...defaultKeymap,
         ...searchKeymap,
@@ -160,13 +167,29 @@ export class Editor extends ObservableV2<Events> {
         ...completionKeymap,
         indentWithTab,
       ]),
+      // A read-only text still takes the focus, so that it can be selected and scrolled by keyboard.
+      EditorView.contentAttributes.of({ tabindex: "0" }),
+    ];
+  }
+
+  /** Of a file whose text is bound. Undo writes as well, and read-only alone does not keep it from that. */
+  #accessNow(): Extension {
+    const editable = this.#editable;
+    return [
+      EditorView.editable.of(editable),
       EditorState.readOnly.of(!editable),
+      editable ? keymap.of(yUndoManagerKeymap) : refuseInput,
       EditorView.contentAttributes.of({
         "aria-label": editable ? "Editor. Escape, then Tab, leaves it" : "Editor, read only",
-        // A read-only text still takes the focus, so that it can be selected and scrolled by keyboard.
-        tabindex: "0",
       }),
     ];
+  }
+
+  /** The person's role has changed. The text, the caret and the place in it stay. */
+  setEditable(editable: boolean): void {
+    if (editable === this.#editable) return;
+    this.#editable = editable;
+    this.view.dispatch({ effects: this.#access.reconfigure(this.#accessNow()) });
   }
 
   #show(): void {
@@ -193,10 +216,11 @@ export class Editor extends ObservableV2<Events> {
           ? { anchor: within(place.selection.anchor), head: within(place.selection.head) }
           : { anchor: 0 },
         extensions: [
+          this.#access.of(this.#accessNow()),
           this.#base(),
-          EditorView.editable.of(this.#o.editable),
           this.#refuseTooLarge(),
           yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
+          this.#o.tint(text),
           carets(text, this.#o.awareness),
           regions(text, () => this.#o.liveRegions(file)),
           this.#checkFaithful(text),
@@ -208,11 +232,20 @@ export class Editor extends ObservableV2<Events> {
     void this.#chooseLanguage(file, text);
   }
 
-  /** Only this page's own typing is tracked: undo never takes back what others, or the model, wrote. */
+  /** What is restored in these files can be undone in each, and apart from what was typed before and after. */
+  trackRestoring(files: string[]): void {
+    for (const file of files) {
+      const text = this.#o.files.text(file);
+      if (text) this.#undoManager(file, text).stopCapturing();
+    }
+  }
+
+  /** Only what this page itself typed or restored is tracked: undo never takes back what others, or the model, wrote. */
   #undoManager(file: string, text: Y.Text): Y.UndoManager {
     let manager = this.#undo.get(file);
-    if (!manager) {
-      manager = new Y.UndoManager(text, { trackedOrigins: new Set(), captureTimeout: 400 });
+    // A file that was deleted and came back has another text.
+    if (!manager?.scope.includes(text)) {
+      manager = new Y.UndoManager(text, { trackedOrigins: new Set([restoring]), captureTimeout: 400 });
       this.#undo.set(file, manager);
     }
     return manager;

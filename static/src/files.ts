@@ -6,13 +6,14 @@ import { h, icon, need, safeColor } from "./dom";
 import type { Editor } from "./editor";
 import type { FileEntry, FileStore } from "./filestore";
 import { confirmDialog, toast } from "./notices";
+import type { Rights } from "./rights";
 
 interface Options {
   session: string;
   files: FileStore;
   editor: Editor;
   awareness: Awareness;
-  editable: boolean;
+  rights: Rights;
   largestFile: () => number;
   chosen: () => void;
 }
@@ -31,9 +32,16 @@ export class FilesPanel {
     editor.on("open", () => this.#draw());
     awareness.on("change", () => this.#drawDots());
     need<HTMLAnchorElement>("#export").href = exportUrl(options.session);
-    if (options.editable) this.#listen();
-    else for (const element of document.querySelectorAll("[data-edits]")) element.remove();
+    options.rights.on("change", () => {
+      if (!this.#editable) this.#editing = null;
+      this.#draw();
+    });
+    this.#listen();
     this.#draw();
+  }
+
+  get #editable(): boolean {
+    return this.#o.rights.may("write");
   }
 
   #listen(): void {
@@ -66,7 +74,10 @@ export class FilesPanel {
       this.#take(await readFiles(picker.files));
       picker.value = "";
     });
-    onDrop((dropped) => this.#take(dropped));
+    onDrop((dropped) => {
+      if (this.#editable) this.#take(dropped);
+      else toast("You can view this session, not edit it: the files were not added.", "warn");
+    });
   }
 
   #take(dropped: NewFile[]): void {
@@ -132,7 +143,7 @@ export class FilesPanel {
           "aria-current": id === this.#o.editor.file ? "true" : null,
           title: path,
           onclick: () => this.#open(id),
-          ondblclick: () => this.#o.editable && this.#rename(row, id, path),
+          ondblclick: () => this.#editable && this.#rename(row, id, path),
         },
         h(
           "span",
@@ -156,7 +167,7 @@ export class FilesPanel {
           },
           icon("download"),
         ),
-        ...(this.#o.editable
+        ...(this.#editable
           ? [
               h(
                 "button",

@@ -5,6 +5,7 @@ import { h, mod, need, safeColor, setIcon } from "./dom";
 import type { Editor } from "./editor";
 import { toast } from "./notices";
 import { INSTRUCTION_LIMIT, type Model } from "./protocol";
+import type { Rights } from "./rights";
 import type { Run, Runs } from "./runs";
 import { figures } from "./timeline";
 
@@ -12,7 +13,7 @@ interface Options {
   connection: Connection;
   editor: Editor;
   runs: Runs;
-  mayRun: boolean;
+  rights: Rights;
   isMe: (participant: string) => boolean;
 }
 
@@ -55,18 +56,27 @@ export class InstructionBar {
     });
     runs.on("reset", () => this.#showRuns());
     setInterval(() => this.#showFigures(), 200);
-    if (!options.mayRun) {
-      this.#form.remove();
-      this.#stop.remove();
-      return;
-    }
+    options.rights.on("change", () => this.#showRights());
     this.#listen();
+    this.#showRights();
+  }
+
+  /** What was typed stays in the hidden input: the role may come back. */
+  #showRights(): void {
+    const { rights, editor } = this.#o;
+    if (!rights.may("instruct") && this.#form.contains(document.activeElement)) {
+      this.#dock();
+      editor.focus();
+    }
+    this.#form.hidden = !rights.may("instruct");
+    this.#stop.hidden = !rights.may("stop");
     this.#showButton();
+    this.#showRuns();
   }
 
   /** Moves the input to the caret, where there is room for that. */
   openAtCaret(): void {
-    if (this.#input.disabled) return;
+    if (this.#input.disabled || !this.#o.rights.may("instruct")) return;
     this.#form.classList.toggle("floating", matchMedia("(min-width: 720px)").matches);
     this.#input.focus();
     this.#place();
@@ -208,7 +218,7 @@ export class InstructionBar {
 
   #stopLive(): void {
     const live = this.#o.runs.live();
-    if (live.length === 0) return;
+    if (live.length === 0 || !this.#o.rights.may("stop")) return;
     if (!this.#o.runs.stop(live.length === 1 ? live[0] : undefined)) {
       toast("You are offline: Stop cannot reach the server.", "error");
     }
@@ -240,7 +250,7 @@ export class InstructionBar {
     const state = { loading: "is loading", ready: "", failed: "could not be loaded" }[model.state];
     need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
     pill.title = model.detail;
-    if (this.#o.mayRun) this.#showButton();
+    this.#showButton();
   }
 
   #showTyping(participant: string, name: string, color: string, text: string): void {
@@ -260,7 +270,7 @@ export class InstructionBar {
   #showRuns(): void {
     const live = this.#o.runs.live();
     this.#strip.hidden = live.length === 0;
-    if (this.#o.mayRun) this.#showButton();
+    this.#showButton();
     const run = live.at(-1);
     if (!run) return;
     const stopping = live.every((each) => each.stopping);
@@ -272,7 +282,6 @@ export class InstructionBar {
       h("q", {}, run.instruction),
     );
     this.#showFigures();
-    if (!this.#o.mayRun) return;
     this.#stop.disabled = stopping;
     const label = stopping ? "Stopping…" : live.length > 1 ? `Stop all ${live.length}` : "Stop";
     need("#stop-label").textContent = label;

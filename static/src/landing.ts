@@ -25,7 +25,8 @@ async function begin(files: NewFile[]): Promise<void> {
   document.body.toggleAttribute("data-busy", true);
   try {
     const created = await createSession(files);
-    location.assign(created.links.edit);
+    // Whoever begins a session is its host; the links to share come from its page.
+    location.assign(`/s/${created.id}#${created.tokens.host}`);
   } catch (error) {
     toast(error instanceof ApiError ? error.message : String(error), "error");
     button.disabled = false;

@@ -13,6 +13,7 @@ const MOST_TOASTS = 4;
 
 export function toast(text: string, tone: Tone = "info"): void {
   const region = need("#toasts");
+  moveUp(region);
   for (const shown of region.querySelectorAll<HTMLElement>(".toast")) if (shown.dataset.text === text) shown.remove();
   const element = h("div", {
     class: `toast ${tone}`,
@@ -33,6 +34,15 @@ export function toast(text: string, tone: Tone = "info"): void {
     clearInterval(timer);
     close();
   }, TOAST_MS);
+}
+
+/** Into the topmost dialog, above which nothing of the page can be seen, and back when that closes. */
+function moveUp(region: HTMLElement): void {
+  const dialog = [...document.querySelectorAll<HTMLDialogElement>("dialog:modal")].at(-1);
+  const place = dialog ?? document.body;
+  if (region.parentElement === place) return;
+  place.append(region);
+  dialog?.addEventListener("close", () => document.body.append(region), { once: true });
 }
 
 const banners = new Map<string, HTMLElement>();

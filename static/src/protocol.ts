@@ -6,6 +6,8 @@ export const INSTRUCTION_LIMIT = 4000;
 export const NAME_LIMIT = 40;
 
 export type Role = "host" | "editor" | "viewer";
+export const ROLES: readonly Role[] = ["host", "editor", "viewer"];
+export const ROLE_LABEL: Record<Role, string> = { host: "Host", editor: "Can edit", viewer: "Can view" };
 export type Outcome = "done" | "stopped" | "steered" | "declined" | "failed";
 export type Mode = "edit" | "ask";
 
@@ -36,6 +38,15 @@ export interface Figures {
 export interface Participant extends By {
   role: Role;
   clients: number[];
+}
+
+/** What the host may change of a session, and what identifies its document. */
+export interface SessionInfo {
+  id: string;
+  title: string;
+  expires_at: string;
+  lineage: string;
+  viewers_may_stop: boolean;
 }
 
 export interface Model {
@@ -85,13 +96,15 @@ export type ToClient =
       participant: string;
       name: string;
       color: string;
-      session: { id: string; title: string; expires_at: string };
+      session: SessionInfo;
       model: Model;
       limits: Record<string, number>;
       participants: Participant[];
       runs: Card[];
     }
   | { type: "participants"; participants: Participant[] }
+  | { type: "session"; session: SessionInfo }
+  | { type: "role"; role: Role }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
   | { type: "model"; model: Model }
   | { type: "saved"; clock: number; updates: number }
@@ -117,15 +130,43 @@ export type ToClient =
 
 export type Message<T extends ToClient["type"]> = Extract<ToClient, { type: T }>;
 
-// Close codes 4400-4499 are final; what each means for the person looking at the page.
-const CLOSED: Record<number, string> = {
-  4400: "This page sent something the server could not read, so the connection was closed.",
-  4401: "This browser is no longer signed in to the session. Open the session's link again.",
-  4403: "You were removed from this session, or this page may not connect to it.",
-  4404: "This session has ended.",
-  4410: "The link you joined with was replaced. Ask for the new one.",
-  4413: "A change was larger than the server accepts, so the connection was closed.",
-  4429: "The session is full: it has as many participants as the limit allows.",
+/** What a person is told when a host has changed their role. */
+export function roleSentence(role: Role, before: Role): string {
+  if (role === "host") return "You are a host now: you can manage people, links and the session.";
+  if (role === "viewer") return "A host changed your role: you can view, but not edit or ask the model any more.";
+  if (before === "host") return "You are not a host any more. You can still edit and ask the model.";
+  return "A host changed your role: you can edit now, and ask the model.";
+}
+
+// Close codes 4400-4499 are final; what each means for the person looking at the page, and what to do.
+const CLOSED: Record<number, [title: string, sentence: string]> = {
+  4400: [
+    "The connection was closed",
+    "This page sent something the server could not read, so the connection was closed. Open the session again.",
+  ],
+  4401: ["You are not signed in", "This browser is no longer signed in to the session. Open the session’s link again."],
+  4403: [
+    "You were removed",
+    "A host removed you from this session, or this page may not connect to it. To come back, ask a host.",
+  ],
+  4404: ["This session has ended", "This session has ended, and the server holds nothing of it any more."],
+  4409: [
+    "The session’s text was replaced",
+    "The server’s text was replaced, by a restored backup say, and yours is of another beginning: the two cannot be merged. Take along what you need from here, then open the session again.",
+  ],
+  4410: [
+    "Your link was replaced",
+    "A host replaced the link you joined with. Ask for the new one and open it: you come back as who you were.",
+  ],
+  4413: ["The connection was closed", "A change was larger than the server accepts, so the connection was closed."],
+  4429: [
+    "The session is full",
+    "The session has as many participants as the limit allows. Try again when somebody has left.",
+  ],
+  4430: [
+    "Too many tabs",
+    "You have this session open in as many tabs as the server allows. Close one of them, then open the session here again.",
+  ],
 };
 
 export function isFinal(code: number): boolean {
@@ -133,5 +174,9 @@ export function isFinal(code: number): boolean {
 }
 
 export function closeSentence(code: number): string {
-  return CLOSED[code] ?? `The server closed the connection for good (code ${code}).`;
+  return CLOSED[code]?.[1] ?? `The server closed the connection for good (code ${code}).`;
+}
+
+export function closeTitle(code: number): string {
+  return CLOSED[code]?.[0] ?? "The connection was closed";
 }

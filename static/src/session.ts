@@ -1,19 +1,26 @@
 // The session page: joins, then wires the parts to each other.
 import * as Y from "yjs";
 import { ApiError, type Joined, joinSession } from "./api";
+import { Authors } from "./authors";
 import { Connection, type SaveState } from "./connection";
 import { downloadText, h, mod, need } from "./dom";
 import { Editor } from "./editor";
+import { showEnded } from "./ended";
 import { FilesPanel, kilobytes } from "./files";
 import { FileStore } from "./filestore";
+import { HistoryView } from "./historyview";
+import { Hosting } from "./hosting";
 import { InstructionBar, showShortcuts } from "./instruction";
 import { rememberedName, rememberName } from "./names";
 import { type Action, banner, clearBanner, toast } from "./notices";
 import { Panels } from "./panels";
 import { People } from "./people";
+import { roleSentence } from "./protocol";
+import { Rights } from "./rights";
 import { Runs } from "./runs";
-import { copyText, setUpShare } from "./share";
-import { emptyHint, Timeline } from "./timeline";
+import { setUpSettings } from "./settings";
+import { copyText, Share } from "./share";
+import { Timeline } from "./timeline";
 import { ModelWatch } from "./watch";
 
 declare global {
@@ -31,9 +38,8 @@ const SAVE_LABEL: Record<SaveState, string> = {
   failing: "Not saved – kept in memory",
 };
 
-const UNTITLED = "Untitled session"; // as in session.html
 // Closed for good, but the browser's cookie still opens the session.
-const REJOINABLE = [4400, 4413, 4429];
+const REJOINABLE = [4400, 4409, 4413, 4429, 4430];
 
 const session = document.body.dataset.session ?? "";
 
@@ -67,6 +73,7 @@ function showRefusal({ status, message }: ApiError): void {
   clearBanner("join");
   const title: Record<number, string> = {
     401: "This link does not open the session",
+    403: "You were removed from this session",
     404: "There is no such session",
     410: "This session has ended",
     429: "The session is full",
@@ -79,24 +86,27 @@ function showRefusal({ status, message }: ApiError): void {
 }
 
 function start(joined: Joined): void {
-  const editable = joined.role !== "viewer";
   const doc = new Y.Doc();
   const files = new FileStore(doc);
   const connection = new Connection(
     doc,
     `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/${session}`,
   );
+  const rights = new Rights(connection, joined.role);
   connection.awareness.setLocalState({
     user: { name: joined.name, color: joined.color, colorLight: `${joined.color}33` },
   });
   const runs = new Runs(connection, files);
+  const authors = new Authors({ session, connection, rights });
+  const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
   const editor = new Editor({
     parent: need("#editor"),
     files,
     awareness: connection.awareness,
-    nonce: document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "",
-    editable,
+    nonce,
+    editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
+    tint: (text) => authors.extension(text),
     // Text takes a little more room in an update than in UTF-8.
     largestInsert: () => connection.frameLimit - 1_000,
     onTooLarge: (bytes) =>
@@ -106,21 +116,23 @@ function start(joined: Joined): void {
       ),
   });
   window.ensemble = { doc, connection, view: editor.view };
+  authors.attach(editor);
 
   const me = { participant: joined.participant, name: joined.name, color: joined.color };
-  const people = new People(connection, editor, files, me);
+  const hosting = new Hosting(session, rights);
+  const people = new People({ connection, editor, files, hosting, rights }, me);
   const isMe = (participant: string) => people.isMe(participant);
   const panels = new Panels();
   const watch = new ModelWatch(connection.awareness, editor, files);
   const offline = () => toast("You are offline: that cannot reach the server.", "warn");
   new FilesPanel({
-    ...{ session, files, editor, editable, awareness: connection.awareness },
+    ...{ session, files, editor, rights, awareness: connection.awareness },
     largestFile: () => connection.limits.max_document_bytes ?? Number.POSITIVE_INFINITY,
     chosen: () => panels.closeSheets(),
   });
   new Timeline({
     runs,
-    mayRun: editable,
+    rights,
     offline,
     reveal: (run) => {
       panels.closeSheets();
@@ -131,11 +143,12 @@ function start(joined: Joined): void {
       else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
     },
   });
-  new InstructionBar({ connection, editor, runs, mayRun: editable, isMe });
-  setUpShare(session, joined.links);
+  new InstructionBar({ connection, editor, runs, rights, isMe });
+  new Share(session, joined.links, rights);
+  setUpSettings({ session, connection, rights, files, runs });
+  new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();
-  need("#timeline-empty-text").textContent = emptyHint(editable);
-  need("#role").hidden = editable;
+  followRights(rights, editor);
 
   runs.on("regions", () => editor.refreshRegions());
   connection.on("run.started", ({ run: id, by }) => {
@@ -160,11 +173,26 @@ function start(joined: Joined): void {
   editor.on("broken", () =>
     banner("broken", "warn", "This file holds something that is not text; it is shown read-only.", []),
   );
-  followConnection(connection, files, editor);
+  followConnection(connection, files, editor, rights);
   connection.connect();
 }
 
-function followConnection(connection: Connection, files: FileStore, editor: Editor): void {
+/** The page adapts in place when the host changes this person's role. */
+function followRights(rights: Rights, editor: Editor): void {
+  const show = () => {
+    editor.setEditable(rights.may("write"));
+    need("#role").hidden = rights.role !== "viewer";
+  };
+  rights.on("change", show);
+  rights.on("role", (role, before) => {
+    toast(roleSentence(role, before), role === "viewer" ? "warn" : "info");
+    // What was refused while this person could only view, the server asks for now.
+    if (rights.may("write")) clearBanner("refused");
+  });
+  show();
+}
+
+function followConnection(connection: Connection, files: FileStore, editor: Editor, rights: Rights): void {
   const element = need("#save-state");
   const rescue: Action[] = [
     { label: "Copy my text", run: () => void copyCurrent(files, editor) },
@@ -203,18 +231,17 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     });
   });
   connection.on("welcome", (m) => {
-    const title = m.session.title || UNTITLED;
-    need("#title").textContent = title;
-    document.title = `${title} – Ensemble`;
     rememberName(m.name);
   });
   let lastError = "";
   connection.on("error", ({ code, message }) => {
     lastError = message;
-    if (code === "bad_frame") {
+    const tooLate = code === "forbidden" && !rights.may("write") && connection.hasUnsaved;
+    if (code === "bad_frame" || tooLate) {
       // The server did not take the change, so this page and the others now differ.
+      const what = tooLate ? "You can only view now, and what you wrote last came too late." : message;
       const reload = { label: "Reload the shared text", run: () => location.reload() };
-      banner("refused", "error", `${message} Your last change is on this page only.`, [...rescue, reload]);
+      banner("refused", "error", `${what} Your last change is on this page only.`, [...rescue, reload]);
     } else toast(message, code === "internal" ? "error" : "warn");
   });
   connection.on("oversize", (bytes, limit) => {
@@ -230,7 +257,7 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     const out = REJOINABLE.includes(code)
       ? { label: "Open the session again", run: () => location.reload() }
       : { label: "Start a new session", run: () => location.assign("/") };
-    banner("ended", "error", text, [...rescue, out]);
+    showEnded(code, text, [out, ...rescue]);
   });
   addEventListener("beforeunload", (event) => {
     if (connection.hasUnsaved) event.preventDefault();

@@ -1,11 +1,12 @@
 // The timeline: one card a run, oldest first, the newest in sight.
 import { avatar, h, icon, mod, need } from "./dom";
 import type { DiffLine } from "./protocol";
+import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
 
 interface Options {
   runs: Runs;
-  mayRun: boolean;
+  rights: Rights;
   reveal: (run: Run) => void;
   offline: () => void;
 }
@@ -39,6 +40,10 @@ export class Timeline {
         card.remove();
         this.#cards.delete(id);
       }
+      this.#showEmpty();
+    });
+    options.rights.on("change", () => {
+      for (const run of options.runs.all()) this.#schedule(run.id);
       this.#showEmpty();
     });
     // The seconds of live cards.
@@ -83,6 +88,8 @@ export class Timeline {
       run.notes,
       run.text,
       run.diff.length,
+      this.#o.rights.may("instruct"),
+      this.#o.rights.may("stop"),
     ]);
     if (card.dataset.shape !== shape) {
       card.dataset.shape = shape;
@@ -129,7 +136,6 @@ export class Timeline {
   }
 
   #buttons(run: Run): Node[] {
-    if (!this.#o.mayRun) return [];
     const button = (label: string, name: string, act: () => boolean, props: Record<string, string> = {}) =>
       h(
         "button",
@@ -137,10 +143,13 @@ export class Timeline {
         icon(name),
         label,
       );
-    const { runs } = this.#o;
+    const { runs, rights } = this.#o;
     const buttons: Node[] = [];
     if (isLive(run)) {
-      if (!run.stopping) buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+      if (!run.stopping && rights.may("stop"))
+        buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+    } else if (!rights.may("instruct")) {
+      if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
     } else {
       if (run.diff.length > 0 && !run.undone && !run.kept) {
         buttons.push(button("Undo", "undo", () => runs.undo(run), { "data-testid": "undo-run" }));
@@ -190,6 +199,7 @@ export class Timeline {
 
   #showEmpty(): void {
     need("#timeline-empty").hidden = this.#cards.size > 0;
+    need("#timeline-empty-text").textContent = emptyHint(this.#o.rights.may("instruct"));
   }
 }
 
@@ -234,7 +244,7 @@ function diffLine(line: DiffLine): Node {
 }
 
 /** What stands under the empty timeline. */
-export function emptyHint(mayRun: boolean): string {
+function emptyHint(mayRun: boolean): string {
   return mayRun
     ? `Type what you want changed, or press ${mod("K")} in the text. Everyone sees it as it is written, and anyone can stop it.`
     : "When somebody asks the model for a change, it appears here as it is written.";

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 
+from editor import protocol
 from project import config, documents
 from tests.conftest import ROOT
 
 
 def test_the_protocol_page_is_made_from_the_tables() -> None:
     assert documents.PROTOCOL.read_text() == documents.protocol_text(), "run `manage.py documents`"
+
+
+def test_the_page_says_what_each_final_close_code_means() -> None:
+    told = (ROOT / "static" / "src" / "protocol.ts").read_text().partition("const CLOSED")[2].partition("\n};")[0]
+    assert {int(code) for code in re.findall(r"^  (\d{4}):", told, re.MULTILINE)} == {close.code for close in protocol.CLOSES if close.permanent}
 
 
 def test_the_settings_table_is_made_from_the_settings() -> None:
