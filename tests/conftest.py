@@ -84,12 +84,12 @@ class Server:
 
     def session(self, *files: tuple[str, str], title: str = "") -> dict[str, Any]:
         body = {"title": title, "files": [{"path": path, "content": content} for path, content in files]}
-        answer = httpx.post(self.url + "/api/sessions", json=body, verify=False)
+        answer = httpx.post(self.url + "/api/sessions", json=body, verify=False, timeout=60)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def text(self, session: dict[str, Any], path: str) -> str:
-        answer = httpx.get(f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False)
+        answer = httpx.get(f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.text
 
