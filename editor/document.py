@@ -107,6 +107,10 @@ class Document:
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
 
+    def deletions(self) -> bytes:
+        """An update of everything that has been deleted, and of nothing else."""
+        return self.diff(self.state_vector())
+
     # Files. Clients may write anything into the map: what is not a file is not seen here.
 
     def files(self) -> dict[str, str]:

@@ -290,15 +290,19 @@ class Room:
             self.send(member, _awareness_frame(self._peers))
 
     def _update(self, member: Member, frame: wire.Update) -> None:
-        data = frame.data
         try:
-            structs = updates.structs(data)
+            structs = updates.structs(frame.data)
+            self._decide(member, frame, structs)
         except updates.Malformed as fault:
-            raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+            raise ProtocolError("bad_frame", f"The update was not taken: {fault}.") from None
+
+    def _decide(self, member: Member, frame: wire.Update, structs: updates.Structs) -> None:
+        """Raises ProtocolError, or updates.Malformed."""
+        data = frame.data
         if not may(member.person.role, "write"):
-            # Every client answers step 1, a viewer's answer holds known deletions at most: nothing to refuse.
-            if frame.step2 and not structs.end:
-                return
+            # Every client answers step 1, whoever has nothing of their own with the deletions that all know.
+            if frame.step2 and not structs.end and not updates.deletes_more(data, structs.rest, self.document.deletions()):
+                return self._taken(member)
             member.held += 1
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
         if self._size + self._pending + len(data) > self.limits.document_bytes:
@@ -312,10 +316,7 @@ class Room:
         known = self.document.index.clocks
         if self.document.index.has_hole_before(structs):
             return self._ask_for_what_is_missing(member, frame)
-        try:
-            self.document.index.check(data, structs)
-        except updates.Malformed as fault:
-            raise ProtocolError("bad_frame", f"The update was not taken: {fault}.") from None
+        self.document.index.check(data, structs)
         if len(structs.end) == 1 and not frame.step2:
             # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
             (member.author,) = structs.end
@@ -335,11 +336,14 @@ class Room:
         for client, clock in new.items():
             if known.get(client, 0) > clock:
                 self.authors.wrote(client, member.person)
-        member.updates += 1
         if frame.step2:
             # It holds all that the member has: what came before it and could not be taken in as well.
             member.updates += member.held
             member.held = 0
+        self._taken(member)
+
+    def _taken(self, member: Member) -> None:
+        member.updates += 1
         if member.hello:
             self._unacknowledged.add(member)
         self._flush_soon()

@@ -89,7 +89,9 @@ class Server:
         return dict(answer.json())
 
     def text(self, session: dict[str, Any], path: str) -> str:
-        answer = httpx.get(f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False, timeout=60)
+        answer = httpx.get(
+            f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False, timeout=60
+        )
         assert answer.status_code == 200, answer.text
         return answer.text
 
