@@ -1,0 +1,112 @@
+"""People writing together: our server beside Hocuspocus and y-websocket, under one load generator, in one run.
+
+The peers keep everything in memory; ours makes every update durable on the disk besides. Servers take turns,
+window by window, as machines are noisy; each figure is the median of its windows. ``docs/performance.md`` says more.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.servers import HOCUSPOCUS, OURS, Y_WEBSOCKET, Kind, Load, Server
+
+KINDS = (OURS, HOCUSPOCUS, Y_WEBSOCKET)
+WARM_S = 1.0
+# A generator that is this late at one update in a hundred was busy itself: its machine is measured, not the server.
+LATE_MS = 25
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``rate``: updates a second of each typist."""
+
+    name: str
+    rooms: int
+    members: int
+    typists: int
+    rate: float
+    seconds: float = 3
+    windows: int = 3
+
+    def __str__(self) -> str:
+        people = f"{self.members} who all type" if self.typists == self.members else f"{self.members - self.typists} watching {self.typists}"
+        updates = self.rooms * self.typists * self.rate
+        return f"{self.name}: {self.rooms} room{'s' * (self.rooms > 1)} of {people}, {updates:,.0f} updates/s in all"
+
+
+SCENARIOS = (
+    Scenario("rooms", rooms=200, members=3, typists=3, rate=10 / 3),
+    Scenario("typing", rooms=1, members=60, typists=60, rate=1, seconds=4),
+    Scenario("busy", rooms=1, members=60, typists=60, rate=8),
+    Scenario("audience", rooms=1, members=201, typists=1, rate=10, seconds=4),
+)
+
+HEADER = f"{'p50':>8}{'p95':>8}{'p99 ms':>8}{'CPU s/s':>9}{'frames/s':>10}{'kB/s':>8}{'missing':>9}"
+
+
+def row(figures: dict[str, float]) -> str:
+    f = figures
+    return f"{f['p50']:8.2f}{f['p95']:8.2f}{f['p99']:8.2f}{f['cpu']:9.2f}{f['frames']:10,.0f}{f['kB']:8,.0f}{f['missing']:9,.0f}"
+
+
+def ratio(a: dict[str, float], b: dict[str, float]) -> str:
+    def of(name: str, width: int) -> str:
+        return f"{a[name] / b[name]:{width}.2f}" if b[name] else " " * width
+
+    return of("p50", 8) + of("p95", 8) + of("p99", 8) + of("cpu", 9) + of("frames", 10) + of("kB", 8)
+
+
+def under_load(scenario: Scenario, servers: list[Server]) -> list[dict[str, float]]:
+    """Figures of each server; windows of all of them take turns."""
+    with ExitStack() as stack:
+        loads = []
+        for server in servers:
+            load = stack.enter_context(closing(Load(server)))
+            updates = round(scenario.rate * (WARM_S + scenario.windows * scenario.seconds)) + 1
+            load.open(server.rooms(scenario.rooms, scenario.name), members=scenario.members, typists=scenario.typists, updates=updates)
+            loads.append(load)
+        warm = [load.measure(WARM_S, scenario.rate) for load in loads]
+        windows: list[list[dict[str, Any]]] = [[] for _ in loads]
+        for _ in range(scenario.windows):
+            for load, own in zip(loads, windows, strict=True):
+                own.append(load.measure(scenario.seconds, scenario.rate))
+        return [summary([first, *own], load.lost()) for first, own, load in zip(warm, windows, loads, strict=True)]
+
+
+def summary(windows: list[dict[str, Any]], lost: int) -> dict[str, float]:
+    """Of a warm-up, which counts only where something is missing, and the windows."""
+
+    def median(of: Callable[[dict[str, Any]], float]) -> float:
+        return statistics.median(of(window) for window in windows[1:])
+
+    return {
+        **{name: median(lambda w, at=at: w["latency"][at]) for at, name in enumerate(("p50", "p95", "p99"))},
+        "cpu": median(lambda w: w["cpu"] / w["wall"]),
+        "frames": median(lambda w: w["frames"] / w["wall"]),
+        "kB": median(lambda w: w["bytes"] / w["wall"] / 1000),
+        "missing": sum(window["missing"] for window in windows) + lost,
+        "late": median(lambda w: w["late"]),
+        "load": median(lambda w: w["load"]),
+    }
+
+
+def table(scenario: Scenario, servers: list[Server]) -> None:
+    figures = under_load(scenario, servers)
+    print(f"\n{scenario}\n{'':30}{HEADER}")
+    for server, found in zip(servers, figures, strict=True):
+        late = f"  (the generator was {found['late']:.0f} ms late)" if found["late"] > LATE_MS else ""
+        print(f"  {server.kind.pinned:28}{row(found)}{late}")
+    by_name = dict(zip((server.kind.name for server in servers), figures, strict=True))
+    print(f"  {'ours / hocuspocus':28}{ratio(by_name['ours'], by_name['hocuspocus'])}", flush=True)
+
+
+def compare(names: list[str], kinds: list[Kind]) -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(closing(Server(kind))) for kind in kinds]
+        for scenario in SCENARIOS:
+            if scenario.name in names:
+                table(scenario, servers)
