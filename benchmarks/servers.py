@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,7 @@ def _version(package: str) -> str:
 OURS = Kind("ours", f"exec {shlex.quote(sys.executable)} manage.py serve", "ensemble")
 HOCUSPOCUS = Kind("hocuspocus", f"{NODE} benchmarks/peers/hocuspocus.mjs", "hocuspocus")
 Y_WEBSOCKET = Kind("y-websocket", f"{NODE} benchmarks/peers/node_modules/@y/websocket-server/src/server.js", "y-websocket")
+KINDS = (OURS, HOCUSPOCUS, Y_WEBSOCKET)
 
 
 @dataclass
@@ -132,24 +135,21 @@ class Server:
 
     def resident(self) -> int:
         """Bytes of memory that the process holds, after its own collection of garbage."""
-        if self.kind.protocol != "ensemble":
-            self.process.send_signal(signal.SIGUSR2)
-        time.sleep(0.5)
+        for _ in range(2):
+            if self.kind.protocol != "ensemble":
+                self.process.send_signal(signal.SIGUSR2)
+            time.sleep(0.7)
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def close(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self._data.cleanup()
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -165,7 +165,8 @@ class Load:
         )
 
     def _command(self, do: str, **fields: Any) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -195,3 +196,11 @@ class Load:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+def joining(server: Server, clients: int) -> dict[str, Any]:
+    """Frames that stock clients get and send; see ``peers/joining.mjs``."""
+    room = server.rooms(1, "joining")[0]
+    command = ["node", str(PEERS / "joining.mjs"), server.socket_url, room["name"], room.get("token", ""), str(clients)]
+    command.append("yes" if server.kind.protocol == "hocuspocus" else "no")
+    return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=True).stdout))
