@@ -30,8 +30,8 @@ class Scenario:
     members: int
     typists: int
     rate: float
-    seconds: float = 2
-    windows: int = 3
+    seconds: float = 1.2
+    windows: int = 5
 
     def __str__(self) -> str:
         people = f"{self.members} who all type" if self.typists == self.members else f"{self.members - self.typists} watching {self.typists}"
