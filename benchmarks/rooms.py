@@ -46,36 +46,37 @@ SCENARIOS = (
     Scenario("audience", rooms=1, members=201, typists=1, rate=10),
 )
 
-HEADER = f"{'p50':>8}{'p95':>8}{'p99 ms':>8}{'CPU s/s':>9}{'frames/s':>10}{'kB/s':>8}{'missing':>9}"
+HEADER = f"{'p50':>8}{'p95':>8}{'p99 ms':>8}{'CPU s/s':>9}{'frames/s':>10}{'kB/s':>8}{'missing':>9}{'join CPU s':>12}"
 
 
 def row(figures: dict[str, float]) -> str:
     f = figures
-    return f"{f['p50']:8.2f}{f['p95']:8.2f}{f['p99']:8.2f}{f['cpu']:9.2f}{f['frames']:10,.0f}{f['kB']:8,.0f}{f['missing']:9,.0f}"
+    return f"{f['p50']:8.2f}{f['p95']:8.2f}{f['p99']:8.2f}{f['cpu']:9.2f}{f['frames']:10,.0f}{f['kB']:8,.0f}{f['missing']:9,.0f}{f['join']:12.2f}"
 
 
 def ratio(a: dict[str, float], b: dict[str, float]) -> str:
     def of(name: str, width: int) -> str:
         return f"{a[name] / b[name]:{width}.2f}" if b[name] else " " * width
 
-    return of("p50", 8) + of("p95", 8) + of("p99", 8) + of("cpu", 9) + of("frames", 10) + of("kB", 8)
+    return of("p50", 8) + of("p95", 8) + of("p99", 8) + of("cpu", 9) + of("frames", 10) + of("kB", 8) + " " * 9 + of("join", 12)
 
 
 def under_load(scenario: Scenario, servers: list[Server]) -> list[dict[str, float]]:
     """Figures of each server; windows of all of them take turns."""
     with ExitStack() as stack:
-        loads = []
+        loads, joining = [], []
         for server in servers:
             load = stack.enter_context(closing(Load(server)))
             updates = round(scenario.rate * (WARM_S + scenario.windows * scenario.seconds)) + 1
-            load.open(server.rooms(scenario.rooms, scenario.name), members=scenario.members, typists=scenario.typists, updates=updates)
+            rooms = server.rooms(scenario.rooms, scenario.name)
+            joining.append(load.open(rooms, members=scenario.members, typists=scenario.typists, updates=updates))
             loads.append(load)
         warm = [load.measure(WARM_S, scenario.rate) for load in loads]
         windows: list[list[dict[str, Any]]] = [[] for _ in loads]
         for _ in range(scenario.windows):
             for load, own in zip(loads, windows, strict=True):
                 own.append(load.measure(scenario.seconds, scenario.rate))
-        return [summary([first, *own], load.lost()) for first, own, load in zip(warm, windows, loads, strict=True)]
+        return [{"join": join, **summary([first, *own], load.lost())} for join, first, own, load in zip(joining, warm, windows, loads, strict=True)]
 
 
 def summary(windows: list[dict[str, Any]], lost: int) -> dict[str, float]:

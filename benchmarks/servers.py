@@ -174,17 +174,20 @@ class Load:
             raise RuntimeError(f"{self._server.kind.name}: the load generator ended; the server's last words:\n" + "\n".join(self._server.log[-10:]))
         return dict(json.loads(answer))
 
-    def open(self, rooms: list[dict[str, str]], *, members: int, typists: int, updates: int) -> None:
-        self._command(
+    def open(self, rooms: list[dict[str, str]], *, members: int, typists: int, updates: int) -> float:
+        """Returns the server's CPU seconds for it. Ours are said hello to, as its page does: they tell what is saved."""
+        found = self._command(
             "open",
             url=self._server.socket_url,
             pid=self._server.process.pid,
             hocuspocus=self._server.kind.protocol == "hocuspocus",
+            hello=self._server.kind.protocol == "ensemble",
             rooms=rooms,
             members=members,
             typists=typists,
             updates=updates,
         )
+        return float(found["cpu"] or 0)
 
     def measure(self, seconds: float, rate: float) -> dict[str, Any]:
         return self._command("measure", seconds=seconds, rate=rate)

@@ -37,7 +37,7 @@ async function inTurns(clients) {
 export class Room {
   /** `given`: the server's url, and whether it speaks Hocuspocus' frames; `room`: name and token, or another Room. */
   constructor(given, { name, token }) {
-    Object.assign(this, { name, token, url: given.url });
+    Object.assign(this, { name, token, url: given.url, hello: given.hello });
     const encoder = encoding.createEncoder();
     if (given.hocuspocus) encoding.writeVarString(encoder, name);
     this.prefix = encoding.toUint8Array(encoder);
@@ -160,16 +160,17 @@ export class Client {
       };
       this.socket.on("error", reject);
       this.socket.on("close", (code) => reject(new Error(`${room.name}: closed with ${code}`)));
-      this.socket.on("message", (data, isBinary) => isBinary && this.receive(data));
+      this.socket.on("message", (data, isBinary) => this.receive(data, isBinary));
       this.socket.on("open", () => {
         if (room.prefix.length) this.socket.send(room.frame(AUTH, 0, "anybody"));
+        if (room.hello) this.socket.send('{"type":"hello","version":1}');
         this.socket.send(room.frame(SYNC, STEP1, new Uint8Array([0])));
         this.socket.send(room.frame(AWARENESS, awareness()));
       });
     });
   }
 
-  receive(data) {
+  receive(data, isBinary) {
     const now = performance.now();
     const { room, known } = this;
     const { figures } = room;
@@ -177,6 +178,7 @@ export class Client {
       figures.frames += 1;
       figures.bytes += data.length;
     }
+    if (!isBinary) return;
     const at = room.prefix.length;
     // Hocuspocus answers a step 1 with a kind of its own for its own step 1, which is answered alike.
     if (data[at] !== SYNC && !(at && data[at] === 4)) return;

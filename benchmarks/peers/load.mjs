@@ -1,6 +1,7 @@
 // The load generator: cheap y-protocols clients, hundreds in one process, the same for every server.
 // Reads one JSON command a line, answers each with one line:
-//   {"do":"open","url","rooms":[{"name","token"?}],"members","typists","updates","hocuspocus"?,"pid"?}   -> {"clients"}
+//   {"do":"open","url","rooms":[{"name","token"?}],"members","typists","updates","hocuspocus"?,"hello"?,"pid"?}
+//        -> {"cpu"}: seconds of the server's, for all of them to come in
 //   {"do":"measure","seconds","rate"}  every typist sends `rate` updates a second                         -> figures
 //   {"do":"check"}  one more client for each room: does the server have everything that was sent?        -> {"lost"}
 import { createInterface } from "node:readline";
@@ -26,10 +27,12 @@ const commands = {
   async open(given) {
     setup = given;
     const opened = given.rooms.map((room) => new Room(given, room));
+    const before = cpuSeconds(given.pid);
     await open(opened, given.members);
+    const cpu = cpuSeconds(given.pid) - before;
     for (const room of opened) room.prepare(given.typists, given.updates);
     rooms = rooms.concat(opened);
-    return { clients: rooms.reduce((sum, room) => sum + room.clients.length, 0) };
+    return { cpu };
   },
 
   async measure({ seconds, rate }) {
