@@ -44,7 +44,7 @@ SCENARIOS = (
     Scenario("rooms", rooms=200, members=3, typists=3, rate=10 / 3),
     Scenario("typing", rooms=1, members=60, typists=60, rate=1),
     Scenario("busy", rooms=1, members=60, typists=60, rate=8),
-    Scenario("audience", rooms=1, members=201, typists=1, rate=10),
+    Scenario("audience", rooms=1, members=201, typists=1, rate=10, seconds=2),
 )
 
 HEADER = f"{'p50':>8}{'p95':>8}{'p99 ms':>8}{'CPU s/s':>9}{'frames/s':>10}{'kB/s':>8}{'missing':>9}{'join CPU s':>12}"
