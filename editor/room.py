@@ -25,8 +25,12 @@ from editor.updates import Index
 
 log = logging.getLogger(__name__)
 
-# The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
-TICK_S = 0.004
+# The first change of a quiet room goes out at once; after it, what a tick brings goes out together. A tick is as long
+# as sending to everybody takes, times PAUSE: no room has more of the loop than its share.
+TICK_S = (0.002, 0.01)
+PAUSE = 4
+# Who is here is told once for all who come and go in this time.
+PEOPLE_S = 0.1
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 CARET_S = 0.05
@@ -129,7 +133,8 @@ class Room:
         self._moved: dict[int, Peer] = {}
         self._unacknowledged: set[Member] = set()
         self._flushing = False
-        self._flushed = 0.0
+        self._next_flush = 0.0
+        self._people_timer: asyncio.TimerHandle | None = None
         self._writing = 0
         # The clocks of what has been sent to everybody, and of what is in the database.
         self._sent = dict(index.clocks)
@@ -235,6 +240,12 @@ class Room:
         return list(people.values())
 
     def announce_participants(self) -> None:
+        """Soon: a class of forty that comes in at once is told of itself a few times, not forty times forty."""
+        if self._people_timer is None:
+            self._people_timer = self._loop.call_later(PEOPLE_S, self._announce_participants)
+
+    def _announce_participants(self) -> None:
+        self._people_timer = None
         self.announce("participants", participants=self.participants())
 
     def rename(self, person: Person, name: str) -> None:
@@ -383,7 +394,7 @@ class Room:
         if self._flushing:
             return
         self._flushing = True
-        wait = self._flushed + TICK_S - self._loop.time()
+        wait = self._next_flush - self._loop.time()
         if wait > 0:
             self._loop.call_later(wait, self.flush)
         else:
@@ -392,7 +403,7 @@ class Room:
     def flush(self) -> None:
         """Sends what the tick brought, and hands it to the log."""
         self._flushing = False
-        self._flushed = self._loop.time()
+        begun = self._loop.time()
         changes, self._changes = self._changes, []
         if changes:
             everything = merged([update for _, update in changes])
@@ -405,6 +416,8 @@ class Room:
             self._acknowledge_all(self._unacknowledged)
         if self._moved:
             self._send_peers()
+        spent = self._loop.time() - begun
+        self._next_flush = begun + spent + min(max(TICK_S[0], PAUSE * spent), TICK_S[1])
 
     def _fan_out(self, changes: list[tuple[Any, bytes]], everything: bytes) -> None:
         frame = wire.update(everything)

@@ -110,6 +110,8 @@ class Writer:
             thread.join()
 
     def _start(self) -> None:
+        if self._thread:
+            return
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._main, name="storage", daemon=True)
