@@ -26,9 +26,10 @@ from editor.updates import Index
 log = logging.getLogger(__name__)
 
 # The first change of a quiet room goes out at once; after it, what a tick brings goes out together. A tick is as long
-# as sending to everybody takes, times PAUSE: no room has more of the loop than its share.
-TICK_S = (0.002, 0.01)
-PAUSE = 4
+# as sending to everybody took, within these bounds: no room takes more than half of the loop.
+TICK_S = (0.0005, 0.003)
+# A run writes faster than a browser need draw.
+RUN_TICK_S = 0.004
 # Who is here is told once for all who come and go in this time.
 PEOPLE_S = 0.1
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
@@ -133,7 +134,8 @@ class Room:
         self._moved: dict[int, Peer] = {}
         self._unacknowledged: set[Member] = set()
         self._flushing = False
-        self._next_flush = 0.0
+        self._flushed = 0.0
+        self._tick = 0.0
         self._people_timer: asyncio.TimerHandle | None = None
         self._writing = 0
         # The clocks of what has been sent to everybody, and of what is in the database.
@@ -388,13 +390,13 @@ class Room:
     def _changed(self, update: bytes, origin: Any) -> None:
         self._size += len(update)
         self._changes.append((origin, update))
-        self._flush_soon()
+        self._flush_soon(0 if isinstance(origin, Member) else RUN_TICK_S)
 
-    def _flush_soon(self) -> None:
+    def _flush_soon(self, tick: float = 0) -> None:
         if self._flushing:
             return
         self._flushing = True
-        wait = self._next_flush - self._loop.time()
+        wait = self._flushed + max(tick, self._tick) - self._loop.time()
         if wait > 0:
             self._loop.call_later(wait, self.flush)
         else:
@@ -416,8 +418,8 @@ class Room:
             self._acknowledge_all(self._unacknowledged)
         if self._moved:
             self._send_peers()
-        spent = self._loop.time() - begun
-        self._next_flush = begun + spent + min(max(TICK_S[0], PAUSE * spent), TICK_S[1])
+        self._flushed = self._loop.time()
+        self._tick = min(max(TICK_S[0], self._flushed - begun), TICK_S[1])
 
     def _fan_out(self, changes: list[tuple[Any, bytes]], everything: bytes) -> None:
         frame = wire.update(everything)
