@@ -465,7 +465,10 @@ class Room:
 
     def _tell_saved(self, member: Member, count: int) -> None:
         client = member.client or member.author
-        self.tell(member, "saved", client=client, clock=self._durable.get(client or -1, 0), updates=count)
+        if member.hello:
+            # By hand: it answers every keystroke, and JSON's encoder takes longer than all else of it.
+            clock = self._durable.get(client or -1, 0)
+            self._send_text(member, f'{{"type":"saved","client":{client or "null"},"clock":{clock},"updates":{count}}}')
 
     @property
     def settled(self) -> bool:
