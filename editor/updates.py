@@ -135,7 +135,10 @@ class Index:
                 pairs.append(clock)
 
     def has_hole_before(self, new: Structs) -> bool:
-        return new.holes or any(clock > self.clocks.get(client, 0) for client, clock in new.first.items())
+        for client, clock in new.first.items():
+            if clock > self.clocks.get(client, 0):
+                return True
+        return new.holes
 
     def check(self, update: bytes, new: Structs) -> None:
         """Raises Malformed where the update does what no text can stand."""
