@@ -515,7 +515,11 @@ class Room:
             if entry.client != member.client:
                 continue
             if len(entry.state) > self.limits.awareness_bytes:
-                raise ProtocolError("too_large", f"An awareness state may have {self.limits.awareness_bytes} bytes (ENSEMBLE_MAX_AWARENESS_BYTES).")
+                # Not a fault to be closed for, as an update that is left out would be.
+                limit = self.limits.awareness_bytes
+                return self.tell(
+                    member, "error", code="too_large", message=f"An awareness state may have {limit} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
+                )
             known = self._peers.get(entry.client)
             if known and entry.clock < known.clock:
                 continue
