@@ -28,6 +28,7 @@ READ_BYTES = 65536
 REASON_BYTES = 123
 # A reader that takes nothing for this long while something waits for it is gone.
 STALLED_S = 60
+CLOSING_S = 20
 
 
 class Socket(WebSocketProtocol):
@@ -228,6 +229,8 @@ class Server(DaphneServer):
                 autoPingTimeout=self.ping_timeout,
                 allowNullOrigin=True,  # the consumer decides about origins, with a documented code
                 openHandshakeTimeout=self.websocket_handshake_timeout,
+                # Who is closed for reading slowly gets to the code slowly as well.
+                closeHandshakeTimeout=CLOSING_S,
                 maxMessagePayloadSize=frame_limit,
                 maxFramePayloadSize=frame_limit,
             )
