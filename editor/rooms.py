@@ -48,6 +48,7 @@ class Rooms:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._epochs: dict[str, int] = {}
+        self._sweeping: asyncio.Task[None] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -58,6 +59,11 @@ class Rooms:
             storage.writer.deliver = lambda function: _soon(loop, function)
             storage.writer.on_failing = lambda failing, message: _soon(loop, self._set_failing, failing, message)
         return self._engine
+
+    def start(self) -> None:
+        """On the loop that everything will run on: the model begins to load, and sessions begin to expire."""
+        _ = self.engine
+        self._sweeping = asyncio.get_running_loop().create_task(self.sweep())
 
     def counts(self) -> tuple[int, int]:
         """Live rooms, and connections in them."""
@@ -225,6 +231,8 @@ class Rooms:
                 member.close(protocol.SHUTDOWN)
         for timer in self._timers.values():
             timer.cancel()
+        if self._sweeping:
+            self._sweeping.cancel()
         if self._engine:
             self._engine.close()
         await asyncio.to_thread(storage.writer.close)

@@ -49,9 +49,7 @@ class Command(BaseCommand):
         here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
         def ready() -> None:
-            loop = asyncio.get_event_loop()
-            loop.call_soon(lambda: rooms.current().engine)
-            self.sweeping = loop.create_task(rooms.current().sweep())
+            asyncio.get_event_loop().call_soon(rooms.current().start)
             self.stdout.write(f"Ensemble is open at {here}  (Ctrl-C ends it)")
             if settings.PUBLIC_URL:
                 self.stdout.write(f"People reach it at {settings.PUBLIC_URL}")
