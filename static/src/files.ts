@@ -14,7 +14,7 @@ interface Options {
   editor: Editor;
   awareness: Awareness;
   rights: Rights;
-  /** Why so many bytes more cannot be taken, or null. */
+  /** Why a file of so many bytes cannot be added, or null. */
   refusal: (bytes: number) => string | null;
   chosen: () => void;
 }
@@ -60,7 +60,7 @@ export class FilesPanel {
     this.#add.addEventListener("submit", (event) => {
       event.preventDefault();
       const path = input.value.trim();
-      const problem = this.#o.files.problem(path);
+      const problem = this.#o.files.problem(path) ?? this.#o.refusal(0);
       if (problem) return toast(problem, "warn");
       close();
       this.#open(this.#o.files.add(path, ""));

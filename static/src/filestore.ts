@@ -59,6 +59,12 @@ export class FileStore extends ObservableV2<{ change: () => void }> {
     return id;
   }
 
+  /** Why no further file can be added, or null. The server takes out again what comes beyond its limit. */
+  fullness(limit = Number.POSITIVE_INFINITY): string | null {
+    if (this.#files.size < limit) return null;
+    return `A session may have ${limit} files (ENSEMBLE_MAX_FILES). Delete one that is not needed, or start another session.`;
+  }
+
   rename(id: string, path: string): void {
     this.#entry(id)?.set("path", path);
   }

@@ -131,7 +131,7 @@ function start(joined: Joined, away: boolean): void {
   const tellOffline = () => toast("You are offline: that cannot reach the server.", "warn");
   new FilesPanel({
     ...{ session, files, editor, rights, awareness: connection.awareness },
-    refusal: (bytes) => size.refusal(bytes),
+    refusal: (bytes) => files.fullness(connection.limits.max_files) ?? size.refusal(bytes),
     chosen: () => panels.closeSheets(),
   });
   new Timeline({

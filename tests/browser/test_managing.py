@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -264,3 +265,18 @@ def test_forty_people_in_the_list(server: Server, people: People) -> None:
     last.scroll_into_view_if_needed()
     last.click()
     expect(hal.get_by_test_id("confirm-remove")).to_be_in_viewport()
+
+
+def test_a_file_too_many_is_refused_with_the_limit(tmp_path: Path, people: People) -> None:
+    server = Server(tmp_path / "data", ENSEMBLE_MAX_FILES="2")
+    try:
+        session = server.session(("one.txt", "1"), ("two.txt", "2"))
+        ada = people("Ada")
+        ada.goto(session["links"]["edit"])
+        ada.locator("[data-add-file]:visible").first.click()
+        ada.locator("#file-add input").fill("three.txt")
+        ada.locator("#file-add input").press("Enter")
+        expect(ada.get_by_text("2 files (ENSEMBLE_MAX_FILES)")).to_be_visible()
+        expect(ada.get_by_test_id("file-tab")).to_have_count(2)
+    finally:
+        server.kill()
