@@ -45,9 +45,7 @@ def pull(entry: Entry, folder: Folder, progress: Progress) -> Path:
     place = folder.place(entry.name)
     if place.is_file():
         return place
-    # Otherwise somebody on a slow line sees nothing for a long time, and loses as much when the line breaks.
-    constants.DOWNLOAD_CHUNK_SIZE = MIB
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    _settle()
     found = _look_up(entry)
     size, digest = found.size or 0, found.etag or ""
     if not size or not SHA256.fullmatch(digest):
@@ -67,6 +65,15 @@ def pull(entry: Entry, folder: Folder, progress: Progress) -> Path:
     except OSError as fault:
         raise DownloadFailed(f"{entry.name} could not be written to {folder.path}: {fault.strerror or fault}.") from None
     return place
+
+
+def _settle() -> None:
+    """huggingface_hub's constants are its settings; the environment has no names for these."""
+    # Otherwise somebody on a slow line sees nothing for a long time, and loses as much when the line breaks.
+    constants.DOWNLOAD_CHUNK_SIZE = MIB
+    # Nobody is told what this machine runs.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def _host() -> str:

@@ -32,6 +32,7 @@ class Hub(ThreadingHTTPServer):
         self.trouble: list[tuple[str, int]] = []
         self.ranges: list[int] = []
         self.tokens: list[str] = []
+        self.asked: list[str] = []
         self.ended = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -74,9 +75,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # noqa: N802
         self.server.tokens.append(self.headers.get("Authorization", ""))
+        hub = self.server
+        hub.asked.append(self.path)
         if not self.path.startswith("/cdn/"):
             return self._resolve()
-        hub = self.server
         kind, number = hub.trouble.pop(0) if hub.trouble else ("", 0)
         if kind == "refuse":
             return self._answer(number, {})
