@@ -75,11 +75,11 @@ class Follower:
             if info.state != "failed" or before == path:
                 return self._answer(info)
             back = await self._change(before)
+            reason = f"{info.detail} The server uses {back.name} as before."
+            self._engine.announce(replace(back, detail=reason))
+            self._fail(reason)
         finally:
             self._undecided = False
-        reason = f"{info.detail} The server uses {back.name} as before."
-        self._engine.announce(replace(back, detail=reason))
-        self._fail(reason)
 
     async def _change(self, path: Path) -> ModelInfo:
         self._path = path

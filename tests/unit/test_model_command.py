@@ -53,7 +53,9 @@ def model(tmp_path: Path, hub: Hub) -> Run:
             "HF_TOKEN": "hf_secret",
             **environment,
         }
-        return subprocess.run([sys.executable, "manage.py", "model", *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "manage.py", "model", *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
 
     return run
 

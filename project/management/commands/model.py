@@ -18,7 +18,7 @@ from project.models import Choice, Status
 
 CONTEXTS = (8 * 1024, 32 * 1024, 128 * 1024)
 # A server looks each second. One that is busy elsewhere for longer than this takes the choice all the same.
-ANSWER_S = 5.0
+ANSWER_S = 3.0
 LOOK_S = 0.1
 
 
