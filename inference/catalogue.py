@@ -5,6 +5,7 @@ Knows nothing of settings or of which model is in use.
 
 from __future__ import annotations
 
+import glob
 import re
 import tomllib
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ class Folder:
 
     def remove(self, name: str) -> int:
         """Deletes an installed model and what was downloaded of it. Returns the bytes set free. Raises UnknownModel."""
-        files = [file for file in self.path.glob("*") if file.name == f"{name}.gguf"] + self.parts(name)
+        there = self.installed().get(name)
+        files = [*(files_of(there.path) if there else []), *self.parts(name)]
         if not files:
             names = ", ".join(self.installed()) or "none"
             raise UnknownModel(f"{name} is not in the folder {self.path}. Installed there: {names}.")
@@ -119,8 +121,11 @@ class Folder:
         return freed
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a model's file, and of the parts that follow a first one."""
+def files_of(path: Path) -> list[Path]:
+    """A model's file, with the parts that follow a first one."""
     match = re.fullmatch(r"(.*)-00001-of-(\d{5})", path.stem)
-    parts = path.parent.glob(f"{match[1]}-*-of-{match[2]}.gguf") if match else [path]
-    return sum(part.stat().st_size for part in parts)
+    return sorted(path.parent.glob(f"{glob.escape(match[1])}-*-of-{match[2]}.gguf")) if match else [path]
+
+
+def size_of(path: Path) -> int:
+    return sum(part.stat().st_size for part in files_of(path))

@@ -41,11 +41,13 @@ def read(path: Path) -> Header:
     try:
         with path.open("rb") as file:
             values, tensors = _values(file)
+        if not values.get("general.architecture"):
+            raise ValueError
     except OSError as fault:
         raise NotGguf(f"{path} cannot be read: {fault.strerror}.") from None
     except (struct.error, ValueError, UnicodeDecodeError):
         raise NotGguf(f"{path} is not a GGUF model file, or it is damaged.") from None
-    kind = str(values.get("general.architecture", ""))
+    kind = str(values["general.architecture"])
     recurrent = any(".ssm." in key or ".wkv." in key or "recurrent" in key for key in values)
     window = values.get(f"{kind}.attention.sliding_window", 0)
     return Header(

@@ -20,6 +20,9 @@ import jinja2.sandbox
 USER, REPLY = "ENSEMBLEuserTEXT", "ENSEMBLEreplyTEXT"
 MARKER = re.compile(r"\s*(<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\])")
 
+# A reply goes into people's text as it comes: a model that would think aloud first is told that it has.
+OPEN_THOUGHT, NO_THOUGHT = re.compile(r"<think>\s*\Z"), "<think>\n\n</think>\n\n"
+
 
 class BadTemplate(Exception):
     """The template cannot be used; the text says why, for people."""
@@ -51,6 +54,7 @@ class ChatTemplate:
         environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
         environment.filters["tojson"] = _to_json
         self._names = {"bos_token": bos, "eos_token": eos, "enable_thinking": False}
+        self._tools: list[Any] | None = None
         try:
             self._template = environment.from_string(text)
         except jinja2.TemplateError as fault:
@@ -69,7 +73,8 @@ class ChatTemplate:
             [{"role": "user", "content": [{"type": "text", "text": together}]}],
         ]
         why = "it leaves out the person's text"
-        for messages in ways:
+        # No tools are None to most templates; some go through the list without a look.
+        for messages, self._tools in [(way, tools) for tools in (None, []) for way in ways]:
             try:
                 text = self._render(messages, True)
             except Exception as fault:  # foreign code: it may fail in any way
@@ -77,7 +82,7 @@ class ChatTemplate:
                 continue
             head, _, tail = text.partition(USER)
             if text.count(USER) == 1 and system.strip() in head:
-                return messages, head, tail
+                return messages, head, OPEN_THOUGHT.sub(NO_THOUGHT, tail)
         raise BadTemplate(f"The model's chat template cannot be used: {why}.")
 
     def _end(self) -> str:
@@ -89,7 +94,7 @@ class ChatTemplate:
         return match[1] if match and REPLY in text else ""
 
     def _render(self, messages: list[dict[str, Any]], asking: bool) -> str:
-        return self._template.render(messages=messages, add_generation_prompt=asking, tools=None, **self._names)
+        return self._template.render(messages=messages, add_generation_prompt=asking, tools=self._tools, **self._names)
 
 
 def _raise(message: str) -> None:
