@@ -5,6 +5,7 @@ Templates are Jinja as Hugging Face writes it, and come with the file: they are 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from datetime import datetime
@@ -74,7 +75,8 @@ class ChatTemplate:
         ]
         why = "it leaves out the person's text"
         # No tools are None to most templates; some go through the list without a look.
-        for messages, self._tools in [(way, tools) for tools in (None, []) for way in ways]:
+        without: tuple[list[Any] | None, ...] = (None, [])
+        for self._tools, messages in itertools.product(without, ways):
             try:
                 text = self._render(messages, True)
             except Exception as fault:  # foreign code: it may fail in any way

@@ -61,7 +61,7 @@ class Follower:
             return self._fail(str(fault))
         before = self._path
         if path == before and self._engine.info.state == "ready":
-            return self._answer(self._engine.info)
+            return self._engine.announce(self._engine.info)
         name = models.name_of(path)
         self._tell(Status(self._mark, "trying", name))
         try:
@@ -75,9 +75,7 @@ class Follower:
             if info.state != "failed" or before == path:
                 return self._answer(info)
             back = await self._change(before)
-            reason = f"{info.detail} The server uses {back.name} as before."
-            self._engine.announce(replace(back, detail=reason))
-            self._fail(reason)
+            self._fail(f"{info.detail} The server uses {back.name} as before.")
         finally:
             self._undecided = False
 
@@ -87,6 +85,10 @@ class Follower:
 
     def _fail(self, reason: str) -> None:
         log.warning("The model was not changed: %s", reason)
+        # Who asked for it in a page hears it there.
+        self._undecided = True
+        self._engine.announce(replace(self._engine.info, detail=reason))
+        self._undecided = False
         self._tell(Status(self._mark, "failed", self._engine.info.name, reason))
 
     def _watch(self, info: ModelInfo) -> None:

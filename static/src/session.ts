@@ -11,6 +11,7 @@ import { FileStore } from "./filestore";
 import { HistoryView } from "./historyview";
 import { Hosting } from "./hosting";
 import { InstructionBar, showShortcuts } from "./instruction";
+import { setUpModels } from "./models";
 import { rememberedName, rememberName } from "./names";
 import { type Action, banner, clearBanner, toast } from "./notices";
 import { Panels } from "./panels";
@@ -145,6 +146,7 @@ function start(joined: Joined): void {
   });
   new InstructionBar({ connection, editor, runs, rights, isMe });
   new Share(session, joined.links, rights);
+  setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs });
   new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();

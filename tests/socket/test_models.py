@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT, Server, join
+from tests.conftest import ROOT, Server, bearer, join
 
 GREET = 'def greet(name):\n    print("Hello " + name)\n'
 DOCSTRING = "add a docstring: Say hello."
@@ -36,6 +36,31 @@ async def use(server: Server, name: str) -> str:
     )
     said, _ = await process.communicate()
     return said.decode()
+
+
+async def test_a_host_chooses_where_the_operator_lets_hosts(two_models: Server, server: Server, tmp_path: Path) -> None:
+    session = two_models.session()
+    tokens = session["tokens"]
+    async with httpx.AsyncClient(base_url=f"{two_models.url}/api/sessions/{session['id']}") as browser, join(two_models, session) as ada:
+        host, editor = bearer(tokens["host"]), bearer(tokens["edit"])
+        listed = (await browser.get("/model", headers=host)).json()
+        assert listed["may_choose"] and [(row["model"], row["in_use"]) for row in listed["models"]] == [("built-in", True), ("endless", False)]
+        assert (await browser.put("/model", headers=editor, json={"model": "endless"})).status_code == 403
+        assert (await browser.put("/model", headers=host, json={"model": str(tmp_path / "models" / "endless.gguf")})).status_code == 404
+        assert (await browser.put("/model", headers=host, json={"model": "endless"})).status_code == 200
+        await ada.wait(lambda: any(m["type"] == "model" and (m["model"]["name"], m["model"]["state"]) == ("endless", "ready") for m in ada.messages))
+        # One that begins well and is cut off: tried in a process of its own, and refused.
+        (tmp_path / "models" / "cut.gguf").write_bytes((tmp_path / "models" / "endless.gguf").read_bytes()[:-2_000_000])
+        assert (await browser.put("/model", headers=host, json={"model": "cut"})).status_code == 200
+        await ada.wait(lambda: any(m["type"] == "model" and "cut.gguf cannot be used" in m["model"]["detail"] for m in ada.messages))
+        last = [message["model"] for message in ada.messages if message["type"] == "model"][-1]
+        assert (last["name"], last["state"]) == ("endless", "ready")
+    # And nowhere else.
+    session = await asyncio.to_thread(server.session)
+    async with httpx.AsyncClient(base_url=f"{server.url}/api/sessions/{session['id']}", headers=bearer(session["tokens"]["host"])) as browser:
+        assert (await browser.get("/model")).json() == {"may_choose": False, "models": []}
+        refused = await browser.put("/model", json={"model": "built-in"})
+        assert refused.status_code == 400 and "manage.py model use" in refused.json()["error"]["message"]
 
 
 async def test_the_model_changes_under_a_session(two_models: Server, tmp_path: Path) -> None:
