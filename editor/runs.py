@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CARDS = 200
 UNDOABLE = 30
-LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `manage.py model list`."
+LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
 
 
 @dataclass(eq=False)

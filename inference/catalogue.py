@@ -88,7 +88,7 @@ class Folder:
         if reference in installed:
             return installed[reference].path
         if reference in catalogue():
-            raise UnknownModel(f"{reference} is not installed yet: manage.py model pull {reference}")
+            raise UnknownModel(f"{reference} is not installed yet: ./manage.py model pull {reference}")
         path = Path(reference).expanduser()
         if path.is_dir():
             return self._only(path)

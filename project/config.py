@@ -44,7 +44,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MODEL",
         str,
         "",
-        "Path of a GGUF file, or name of an installed model; default: what `manage.py model use` has chosen, else the embedded model.",
+        "Path of a GGUF file, or name of an installed model; default: what `./manage.py model use` has chosen, else the embedded model.",
     ),
     Setting("ENSEMBLE_MODELS", str, "", "Folder of GGUF files, to install into and to choose from; default: `models` in the data folder."),
     Setting("ENSEMBLE_HOSTS_CHOOSE_MODEL", bool, False, "Lets the host of any session choose among the installed models, for the whole server."),

@@ -1,4 +1,4 @@
-"""Which model the server uses: ``ENSEMBLE_MODEL``, else what ``manage.py model use`` has chosen, else the embedded one.
+"""Which model the server uses: ``ENSEMBLE_MODEL``, else what ``./manage.py model use`` has chosen, else the embedded one.
 
 The choice is a small file in the data folder. A running server looks at it each second, and answers in a second
 file, so that the command can tell what became of it; each choice has a mark of its own that the answer repeats.
@@ -82,7 +82,7 @@ def first() -> tuple[Path, str]:
         if found.source != "chosen":
             raise
         probe(config.EMBEDDED_MODEL)
-        return config.EMBEDDED_MODEL, f"{fault} It was chosen by `manage.py model use`; the built-in model is used instead."
+        return config.EMBEDDED_MODEL, f"{fault} It was chosen by `./manage.py model use`; the built-in model is used instead."
     return path, ""
 
 

@@ -29,7 +29,7 @@ async def model(request: HttpRequest, session: str) -> HttpResponse:
         return JsonResponse({"may_choose": bool(allowed), **(await sync_to_async(_list)() if allowed else {"models": []})})
     name = string(body(request), "model", NAME_LENGTH)
     if not allowed:
-        raise Refused(400, "unsupported", "Whoever runs this server chooses its model, with manage.py model use.")
+        raise Refused(400, "unsupported", "Whoever runs this server chooses its model, with ./manage.py model use.")
     if rooms.current().engine.info.state == "loading":
         raise Refused(409, "model_unavailable", "A model is being loaded just now. Wait until it is ready.")
     await sync_to_async(_use)(name)

@@ -60,7 +60,7 @@ async def test_a_host_chooses_where_the_operator_lets_hosts(two_models: Server, 
     async with httpx.AsyncClient(base_url=f"{server.url}/api/sessions/{session['id']}", headers=bearer(session["tokens"]["host"])) as browser:
         assert (await browser.get("/model")).json() == {"may_choose": False, "models": []}
         refused = await browser.put("/model", json={"model": "built-in"})
-        assert refused.status_code == 400 and "manage.py model use" in refused.json()["error"]["message"]
+        assert refused.status_code == 400 and "./manage.py model use" in refused.json()["error"]["message"]
 
 
 async def test_the_model_changes_under_a_session(two_models: Server, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py model list | info | pull | use | remove``: which models there are, and which one the server uses."""
+"""``./manage.py model list | info | pull | use | remove``: which models there are, and which one the server uses."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\n*: in use. Memory with a context of 8k, 32k and 128k tokens; this machine has {human(total)}, {human(free)} of it free."
         )
-        self.stdout.write(f"Installed models lie in {folder.path}. Any other GGUF file: manage.py model use FILE")
+        self.stdout.write(f"Installed models lie in {folder.path}. Any other GGUF file: ./manage.py model use FILE")
         self._say_environment()
 
     def _row(self, name: str, model: Path | Entry, state: str, used: bool, good_for: str) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         about = models.describe(model)
         if about.problem:
             raise models.Unusable(about.problem)
-        lines: list[tuple[str, str]] = [("file", str(model)) if isinstance(model, Path) else ("to install", f"manage.py model pull {name}")]
+        lines: list[tuple[str, str]] = [("file", str(model)) if isinstance(model, Path) else ("to install", f"./manage.py model pull {name}")]
         if entry:
             lines += [("good for", entry.good_for), ("from", f"{entry.repo}, {entry.file}")]
             lines += [("parameters", f"{entry.parameters}, {entry.quantization}")]
@@ -126,7 +126,7 @@ class Command(BaseCommand):
     def _pull(self, folder: Folder, name: str) -> None:
         entry = catalogue().get(name)
         if entry is None:
-            raise CommandError(f"The catalogue has no {name!r}. It has {', '.join(catalogue())}; any other GGUF file: manage.py model use FILE.")
+            raise CommandError(f"The catalogue has no {name!r}. It has {', '.join(catalogue())}; any other GGUF file: ./manage.py model use FILE.")
         if folder.place(name).is_file():
             return self.stdout.write(f"{name} is installed already.")
         meter = Meter(name)
@@ -135,7 +135,7 @@ class Command(BaseCommand):
         except Offline as fault:
             here = ", ".join([BUILT_IN, *folder.installed()])
             raise CommandError(
-                f"{fault} What is installed works without a network ({here}); a file brought by other means is taken with manage.py model use FILE."
+                f"{fault} What is installed works without a network ({here}); a file brought by other means is taken with ./manage.py model use FILE."
             ) from None
         except KeyboardInterrupt:
             meter.end()
@@ -143,7 +143,7 @@ class Command(BaseCommand):
         finally:
             meter.end()
         self.stdout.write(f"{name} is installed: {path}")
-        self.stdout.write(f"Use it: manage.py model use {name}")
+        self.stdout.write(f"Use it: ./manage.py model use {name}")
 
     def _use(self, folder: Folder, name: str, force: bool) -> None:
         path = folder.find(name)
@@ -185,7 +185,7 @@ class Command(BaseCommand):
         there = folder.installed().get(name)
         if name == BUILT_IN or (there and used == there.path):
             raise CommandError(
-                f"{name} is in use: choose another one first, such as manage.py model use {BUILT_IN}." if there else "It belongs to Ensemble."
+                f"{name} is in use: choose another one first, such as ./manage.py model use {BUILT_IN}." if there else "It belongs to Ensemble."
             )
         self.stdout.write(f"{name} is removed; {human(folder.remove(name))} are free again.")
 
