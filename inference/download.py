@@ -24,8 +24,6 @@ from inference.memory import MIB, human
 
 # Room on the disk that a model must leave.
 SPARE_BYTES = 256 * MIB
-# How often in a row a connection may break without a byte having come; huggingface_hub tries some times within each.
-ATTEMPTS = 2
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # What is said while the hub's pieces come in: bytes there, bytes in all, and what is being done.
@@ -115,7 +113,6 @@ def _check_room(entry: Entry, folder: Path, size: int, there: int) -> None:
 def _fetch(entry: Entry, found: HfFileMetadata, file: BinaryIO, size: int, progress: Progress) -> None:
     # Not the address that the hub led to: that one is signed, and dies within the hour.
     url = hf_hub_url(entry.repo, entry.file, revision=found.commit_hash)
-    failed = 0
     while (there := file.seek(0, 2)) < size:
         progress(there, size, "fetching")
         try:
@@ -125,8 +122,8 @@ def _fetch(entry: Entry, found: HfFileMetadata, file: BinaryIO, size: int, progr
         except (httpx2.HTTPError, OSError) as fault:
             if isinstance(fault, OSError) and fault.errno is not None:
                 raise  # of this machine's disk
-            failed = 0 if file.seek(0, 2) > there else failed + 1
-            if failed == ATTEMPTS:
+            # It has been tried some times in there; as long as something comes, it is worth it.
+            if file.seek(0, 2) == there:
                 raise DownloadFailed(
                     f"The connection to {_host()} broke ({_why(fault)}) and did not come back. {human(there)} of {human(size)} are kept: "
                     "the same command goes on from there."

@@ -82,4 +82,4 @@ def human(size: int) -> str:
     """``4.7 GB``: decimal, as files and disks are counted."""
     if size >= 10**9:
         return f"{size / 10**9:.1f} GB"
-    return f"{size / 10**6:.0f} MB"
+    return f"{size / 10**6:.0f} MB" if size >= 10**6 else f"{size / 1000:.0f} kB"

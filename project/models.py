@@ -119,8 +119,8 @@ def name_of(path: Path) -> str:
     return "Built-in model" if path == config.EMBEDDED_MODEL else path.stem
 
 
-def check(path: Path) -> None:
-    """What can be told without loading it: it is a model, and there is memory for it. Raises Unusable."""
+def check(path: Path) -> str:
+    """What can be told without loading it: it is a model, and there is memory for it. Raises Unusable; returns a warning, or nothing."""
     about = describe(path)
     if about.problem:
         raise Unusable(about.problem)
@@ -129,6 +129,9 @@ def check(path: Path) -> None:
             f"{name_of(path)} needs {human(about.needed)} of memory with a context of {about.tokens} tokens "
             f"(ENSEMBLE_MAX_CONTEXT_TOKENS), and this machine has {human(available()[0])}."
         )
+    if about.fit == "tight" and about.needed:
+        return f"{name_of(path)} needs {human(about.needed)} of memory, and {human(available()[1])} are free: if it is slow, something else must give way."
+    return ""
 
 
 @dataclass(frozen=True)

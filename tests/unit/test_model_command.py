@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import ROOT
+from inference import download
+from inference.catalogue import catalogue
+from tests.conftest import ROOT, wait_until
 from tests.unit.hub import Hub
 
 NAME = "qwen2.5-coder-0.5b"
@@ -191,3 +196,31 @@ def test_a_model_without_a_template_or_weights_is_refused(model: Run, tmp_path: 
 
     vocabulary = llama.source() / "models" / "ggml-vocab-llama-spm.gguf"
     assert "no weights" in refused(model("use", str(vocabulary)))
+
+
+def test_what_was_interrupted_goes_on(tmp_path: Path, hub: Hub, model: Run) -> None:
+    hub.trouble = [("stall", 2 * MIB + 100)]
+    environment = {**os.environ, "ENSEMBLE_DATA": str(tmp_path), "ENSEMBLE_MODEL": "", "HF_ENDPOINT": hub.url}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "model", "pull", NAME], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    part = tmp_path / "models" / f"{NAME}.{hub.digest[:12]}.part"
+    wait_until(lambda: hub.ranges, "the download has begun")
+    wait_until(lambda: part.exists(), "something has come")
+    # A second one keeps its hands off.
+    assert "Another process" in refused(model("pull", NAME))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and said.strip() == "CommandError: Stopped. The same command goes on from here."
+    ok(model("pull", NAME, "--use"))
+    assert hub.ranges == [0, 2 * MIB]
+    assert re.search(rf"^\* +{NAME} ", ok(model("list")), re.MULTILINE)
+
+
+def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=500 * 10**6))
+    entry = next(iter(catalogue().values()))
+    with pytest.raises(download.DownloadFailed, match=r"needs 944 MB on the disk of .* where 500 MB are free: .*ENSEMBLE_MODELS"):
+        download._check_room(entry, tmp_path, 676 * 10**6, 0)
+    # What has come already needs no room any more.
+    download._check_room(entry, tmp_path, 676 * 10**6, 600 * 10**6)

@@ -148,8 +148,8 @@ class Command(BaseCommand):
     def _use(self, folder: Folder, name: str, force: bool) -> None:
         path = folder.find(name)
         if path != config.EMBEDDED_MODEL:
-            if not force:
-                models.check(path)
+            if not force and (warning := models.check(path)):
+                self.stdout.write(warning)
             self.stdout.write(f"Trying {models.name_of(path)} in a process of its own ...")
             models.probe(path)
         installed = {found.path: known for known, found in folder.installed().items()}
