@@ -57,10 +57,11 @@ class Document:
         self.index = index or updates.Index(updates.Structs())
         self._on_update = on_update
         self._origin: Any = None
-        self._subscription = self._doc.observe(self._observe)
+        # The inner document's: pycrdt's own wrapper around an observer costs as much as applying a keystroke.
+        self._subscription = self._doc._doc.observe(self._observe)
 
     def _observe(self, event: Any) -> None:
-        update = bytes(event.update)
+        update: bytes = event.update
         if update != EMPTY_UPDATE:
             self.index.add(updates.structs(update))
             self._on_update(update, self._origin)
@@ -77,9 +78,11 @@ class Document:
 
     def apply(self, update: bytes, origin: Any) -> None:
         """A client's update. Raises BadUpdate and leaves the document as it was; or Broken."""
+        self._origin = origin
         try:
-            with self.transaction(origin):
-                self._doc.apply_update(update)
+            with self._doc.transaction() as transaction:
+                assert transaction._txn
+                self._doc._doc.apply_update(transaction._txn, update)
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
         except BaseException as fault:
@@ -87,6 +90,8 @@ class Document:
             if isinstance(fault, RuntimeError) or type(fault).__name__ == "PanicException":
                 raise Broken(str(fault)) from None
             raise
+        finally:
+            self._origin = None
 
     def keys(self) -> set[str]:
         """Of the map of files, whatever is behind them."""
@@ -106,6 +111,10 @@ class Document:
             return bytes(self._doc.get_update(state_vector))
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
+
+    def deletions(self) -> bytes:
+        """An update of everything that has been deleted, and of nothing else."""
+        return self.diff(self.state_vector())
 
     # Files. Clients may write anything into the map: what is not a file is not seen here.
 

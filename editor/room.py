@@ -25,8 +25,13 @@ from editor.updates import Index
 
 log = logging.getLogger(__name__)
 
-# The first change of a quiet room goes out at once; after it, what a tick brings goes out together.
-TICK_S = 0.004
+# The first change of a quiet room goes out at once; after it, what a tick brings goes out together. A tick is as long
+# as sending to everybody took, within these bounds: no room takes more than half of the loop.
+TICK_S = (0.0005, 0.003)
+# A run writes faster than a browser need draw.
+RUN_TICK_S = 0.004
+# Who is here is told once for all who come and go in this time.
+PEOPLE_S = 0.1
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 CARET_S = 0.05
@@ -130,6 +135,8 @@ class Room:
         self._unacknowledged: set[Member] = set()
         self._flushing = False
         self._flushed = 0.0
+        self._tick = 0.0
+        self._people_timer: asyncio.TimerHandle | None = None
         self._writing = 0
         # The clocks of what has been sent to everybody, and of what is in the database.
         self._sent = dict(index.clocks)
@@ -235,6 +242,12 @@ class Room:
         return list(people.values())
 
     def announce_participants(self) -> None:
+        """Soon: a class of forty that comes in at once is told of itself a few times, not forty times forty."""
+        if self._people_timer is None:
+            self._people_timer = self._loop.call_later(PEOPLE_S, self._announce_participants)
+
+    def _announce_participants(self) -> None:
+        self._people_timer = None
         self.announce("participants", participants=self.participants())
 
     def rename(self, person: Person, name: str) -> None:
@@ -290,15 +303,19 @@ class Room:
             self.send(member, _awareness_frame(self._peers))
 
     def _update(self, member: Member, frame: wire.Update) -> None:
-        data = frame.data
         try:
-            structs = updates.structs(data)
+            structs = updates.structs(frame.data)
+            self._decide(member, frame, structs)
         except updates.Malformed as fault:
-            raise ProtocolError("bad_frame", f"The update cannot be read: {fault}.") from None
+            raise ProtocolError("bad_frame", f"The update was not taken: {fault}.") from None
+
+    def _decide(self, member: Member, frame: wire.Update, structs: updates.Structs) -> None:
+        """Raises ProtocolError, or updates.Malformed."""
+        data = frame.data
         if not may(member.person.role, "write"):
-            # Every client answers step 1, a viewer's answer holds known deletions at most: nothing to refuse.
-            if frame.step2 and not structs.end:
-                return
+            # Every client answers step 1, whoever has nothing of their own with the deletions that all know.
+            if frame.step2 and not structs.end and not updates.deletes_more(data, structs.rest, self.document.deletions()):
+                return self._taken(member)
             member.held += 1
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
         if self._size + self._pending + len(data) > self.limits.document_bytes:
@@ -312,10 +329,7 @@ class Room:
         known = self.document.index.clocks
         if self.document.index.has_hole_before(structs):
             return self._ask_for_what_is_missing(member, frame)
-        try:
-            self.document.index.check(data, structs)
-        except updates.Malformed as fault:
-            raise ProtocolError("bad_frame", f"The update was not taken: {fault}.") from None
+        self.document.index.check(data, structs)
         if len(structs.end) == 1 and not frame.step2:
             # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
             (member.author,) = structs.end
@@ -335,11 +349,14 @@ class Room:
         for client, clock in new.items():
             if known.get(client, 0) > clock:
                 self.authors.wrote(client, member.person)
-        member.updates += 1
         if frame.step2:
             # It holds all that the member has: what came before it and could not be taken in as well.
             member.updates += member.held
             member.held = 0
+        self._taken(member)
+
+    def _taken(self, member: Member) -> None:
+        member.updates += 1
         if member.hello:
             self._unacknowledged.add(member)
         self._flush_soon()
@@ -373,13 +390,13 @@ class Room:
     def _changed(self, update: bytes, origin: Any) -> None:
         self._size += len(update)
         self._changes.append((origin, update))
-        self._flush_soon()
+        self._flush_soon(0 if isinstance(origin, Member) else RUN_TICK_S)
 
-    def _flush_soon(self) -> None:
+    def _flush_soon(self, tick: float = 0) -> None:
         if self._flushing:
             return
         self._flushing = True
-        wait = self._flushed + TICK_S - self._loop.time()
+        wait = self._flushed + max(tick, self._tick) - self._loop.time()
         if wait > 0:
             self._loop.call_later(wait, self.flush)
         else:
@@ -388,7 +405,7 @@ class Room:
     def flush(self) -> None:
         """Sends what the tick brought, and hands it to the log."""
         self._flushing = False
-        self._flushed = self._loop.time()
+        begun = self._loop.time()
         changes, self._changes = self._changes, []
         if changes:
             everything = merged([update for _, update in changes])
@@ -401,6 +418,8 @@ class Room:
             self._acknowledge_all(self._unacknowledged)
         if self._moved:
             self._send_peers()
+        self._flushed = self._loop.time()
+        self._tick = min(max(TICK_S[0], self._flushed - begun), TICK_S[1])
 
     def _fan_out(self, changes: list[tuple[Any, bytes]], everything: bytes) -> None:
         frame = wire.update(everything)
@@ -446,7 +465,10 @@ class Room:
 
     def _tell_saved(self, member: Member, count: int) -> None:
         client = member.client or member.author
-        self.tell(member, "saved", client=client, clock=self._durable.get(client or -1, 0), updates=count)
+        if member.hello:
+            # By hand: it answers every keystroke, and JSON's encoder takes longer than all else of it.
+            clock = self._durable.get(client or -1, 0)
+            self._send_text(member, f'{{"type":"saved","client":{client or "null"},"clock":{clock},"updates":{count}}}')
 
     @property
     def settled(self) -> bool:

@@ -40,7 +40,7 @@ T = TypeVar("T")
 # With this many log entries behind it, a session is compacted when it is loaded or closed.
 COMPACT_UPDATES = 200
 # At most one commit in this time: what comes meanwhile shares the next one, and the loop's thread is left alone.
-COMMIT_S = 0.01
+COMMIT_S = 0.03
 # By hand: the ORM takes most of a commit's time.
 _INSERT = "INSERT INTO editor_documentupdate (session_id, at, data) VALUES (%s, %s, %s)"
 RETRY_S = (0.1, 0.5, 1, 2, 5)
@@ -110,6 +110,8 @@ class Writer:
             thread.join()
 
     def _start(self) -> None:
+        if self._thread:
+            return
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._main, name="storage", daemon=True)

@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -58,8 +59,10 @@ class Structs:
     rest: int = 0
 
 
+# What comes in is what the document says it has taken in, and what goes out where nobody else wrote in that tick.
+@lru_cache(maxsize=4)
 def structs(update: bytes) -> Structs:
-    """Raises Malformed."""
+    """Not to be changed. Raises Malformed."""
     reader = _Reader(update)
     try:
         reader.structs()
@@ -68,8 +71,8 @@ def structs(update: bytes) -> Structs:
     return reader.out
 
 
-def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers]]:
-    """For each client the first unit, and the one behind the last, of all of its deletions. They can be very many."""
+def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]]:
+    """For each client where its deletions begin, and where they end. They can be very many."""
     data = np.frombuffer(update, np.uint8, offset=begin)
     ends = np.flatnonzero(data < 0x80)
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -85,8 +88,25 @@ def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers]]:
         if at + 2 + 2 * count > len(numbers):
             raise IndexError
         first = numbers[at + 2 : at + 2 + 2 * count : 2]
-        yield client, np.concatenate((first, first + numbers[at + 3 : at + 3 + 2 * count : 2]))
+        yield client, first, first + numbers[at + 3 : at + 3 + 2 * count : 2]
         at += 2 + 2 * count
+
+
+def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
+    """Whether an update deletes what another, of no structs at all, does not. Raises Malformed."""
+    try:
+        deleted = {client: (first, end) for client, first, end in _deleted(known, 1)}
+        for client, first, end in _deleted(update, rest):
+            if client not in deleted:
+                return True
+            order = np.argsort(deleted[client][0])
+            begins, ends = deleted[client][0][order], deleted[client][1][order]
+            at = np.searchsorted(begins, first, "right") - 1
+            if (at < 0).any() or (ends[at] < end).any():
+                return True
+        return False
+    except IndexError:
+        raise Malformed("the update is cut off") from None
 
 
 def _any_in(sorted_: Numbers, wanted: Numbers) -> bool:
@@ -115,7 +135,10 @@ class Index:
                 pairs.append(clock)
 
     def has_hole_before(self, new: Structs) -> bool:
-        return new.holes or any(clock > self.clocks.get(client, 0) for client, clock in new.first.items())
+        for client, clock in new.first.items():
+            if clock > self.clocks.get(client, 0):
+                return True
+        return new.holes
 
     def check(self, update: bytes, new: Structs) -> None:
         """Raises Malformed where the update does what no text can stand."""
@@ -134,7 +157,8 @@ class Index:
             going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
             if any(place in inside or self._is_inside_of_a_pair(place) for place in (*new.cuts, *going_on)):
                 raise Malformed("it cuts a character in two")
-            for client, clocks in _deleted(update, new.rest):
+            for client, first, end in _deleted(update, new.rest):
+                clocks = np.concatenate((first, end))
                 here = np.array([clock for each, clock in new.pairs if each == client], np.int64)
                 known = np.frombuffer(self._pairs.get(client, b""), np.int64)
                 if _any_in(here, clocks) or _any_in(known, clocks):

@@ -66,12 +66,12 @@ def chunk(data: bytes) -> bytes:
     return integer(len(data)) + data
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class SyncStep1:
     state_vector: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Update:
     """An update, or a SyncStep2, which carries one as well; ``step2`` says which."""
 
@@ -79,19 +79,19 @@ class Update:
     step2: bool
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class AwarenessEntry:
     client: int
     clock: int
     state: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Awareness:
     entries: tuple[AwarenessEntry, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class QueryAwareness:
     pass
 

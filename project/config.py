@@ -53,7 +53,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."
     ),
-    Setting("ENSEMBLE_ALLOWED_HOSTS", str, "*", "Host names that are answered, separated by commas."),
+    Setting(
+        "ENSEMBLE_ALLOWED_HOSTS",
+        str,
+        "",
+        "Host names that are answered, separated by commas; default: the public URL's and this machine's own, or all without a public URL.",
+    ),
     Setting("ENSEMBLE_PROXIES", int, 0, "Proxies of yours in front: that many of the last addresses in `X-Forwarded-For` are theirs to write."),
     Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session that nobody has opened for this many days ends, and its data is deleted."),
     Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),
@@ -105,6 +110,13 @@ def _value(setting: Setting, text: str) -> Any:
             raise BadSetting(f"{setting.name} is {number}; it must not be negative.")
         return number
     return text
+
+
+def allowed_hosts(names: str, public_url: str) -> list[str]:
+    """Django's ALLOWED_HOSTS."""
+    given = [name.strip() for name in names.split(",") if name.strip()]
+    public = urlsplit(public_url).hostname
+    return given or ([public, "localhost", "127.0.0.1", "[::1]"] if public else ["*"])
 
 
 def database(url: str, data: Path) -> dict[str, Any]:

@@ -29,7 +29,6 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[
 
     def after(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.headers.setdefault("Content-Security-Policy", POLICY.format(nonce=request.csp_nonce))
-        response.headers.setdefault("X-Frame-Options", "DENY")
         if request.path.startswith(("/api/", "/s/")):
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -7,6 +7,7 @@ fragments, closing, malformed frames) stays with Daphne and Autobahn, through th
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,10 @@ from twisted.python.failure import Failure
 
 from editor.transport import EXTENSION, Receiver
 
+log = logging.getLogger(__name__)
+
 FIN_TEXT, FIN_BINARY, MASKED = 0x81, 0x82, 0x80
+READ_BYTES = 65536
 # Codes 1000 to 4999 may be sent; a reason has at most 123 bytes.
 REASON_BYTES = 123
 # A reader that takes nothing for this long while something waits for it is gone.
@@ -44,6 +48,7 @@ class Socket(WebSocketProtocol):
         # Until now the HTTP channel was told of a full buffer.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
+        self._read_directly()
 
     def send(self, frame: bytes | str) -> None:
         if self.state != self.STATE_OPEN:
@@ -91,6 +96,32 @@ class Socket(WebSocketProtocol):
             self.dataReceived(held)
         if self._reading and not self.transport.disconnecting:
             self.transport.resumeProducing()
+            self._read_directly()
+
+    def _read_directly(self) -> None:
+        """The loop calls us, without the reactor's four layers in between; they cost as much as reading does.
+
+        The reactor goes on believing that it reads, and takes the descriptor from the loop when that is to end.
+        """
+        if isinstance(self.transport, TcpConnection) and self.transport in self.transport.reactor._readers:
+            asyncio.get_running_loop().add_reader(self.transport.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        try:
+            data = self.transport.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            # The end, or a fault: the reactor finds it too, and knows what is to be done.
+            self.transport.reactor._readOrWrite(self.transport, True)
+            return
+        try:
+            self.dataReceived(data)
+        except Exception:
+            log.exception("What a socket received could not be handled")
+            self.transport.abortConnection()
 
     # Twisted's side.
 

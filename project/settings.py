@@ -33,9 +33,9 @@ ENSEMBLE = _values
 DATA = config.data_folder(_values["ENSEMBLE_DATA"])
 SECRET_KEY = _values["ENSEMBLE_SECRET_KEY"] or _secret_key(DATA)
 DEBUG = _values["ENSEMBLE_DEBUG"]
-ALLOWED_HOSTS = [name.strip() for name in _values["ENSEMBLE_ALLOWED_HOSTS"].split(",") if name.strip()]
 PUBLIC_URL = _values["ENSEMBLE_PUBLIC_URL"].rstrip("/")
 _https = PUBLIC_URL.startswith("https://")
+ALLOWED_HOSTS = config.allowed_hosts(_values["ENSEMBLE_ALLOWED_HOSTS"], PUBLIC_URL)
 
 try:
     DATABASES = {"default": config.database(_values["DATABASE_URL"], DATA)}
@@ -49,6 +49,9 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "project.security.middleware",
     "django.middleware.common.CommonMiddleware",
+    # What `editor.http.endpoint` makes has a rule of its own, for clients that are no pages too; this is for all that is none.
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -77,7 +80,13 @@ SECURE_REFERRER_POLICY = "no-referrer"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_SSL_REDIRECT = _https
+# A probe asks the process itself, not by way of the proxy that does the encryption.
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = 31536000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+# Entering a domain in the browsers' preload list cannot be taken back for months: that is for its owner to do.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
 LOGGING = {
     "version": 1,
@@ -92,5 +101,7 @@ LOGGING = {
         # Access lines would hold every address; capabilities are in none of them, but nobody needs them either.
         "django.channels.server": {"level": "ERROR"},
         "daphne": {"level": "WARNING"},
+        # Addresses that were not found may hold anything that somebody has pasted.
+        "django.request": {"level": "ERROR"},
     },
 }

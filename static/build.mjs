@@ -17,7 +17,7 @@ const contexts = await Promise.all([
   // Pages: ES modules, split so that each language's grammar loads only when a file needs it.
   context({
     ...shared,
-    entryPoints: ["session.ts", "landing.ts", "session.css", "landing.css"].map((name) => `src/${name}`),
+    entryPoints: ["session.ts", "landing.ts", "gone.ts", "session.css", "landing.css"].map((name) => `src/${name}`),
     outdir: "dist",
     entryNames: "[name]",
     chunkNames: "chunks/[name]-[hash]",

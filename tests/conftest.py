@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ class Server:
         return self.url.replace("http", "ws", 1)
 
     def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
@@ -84,12 +85,14 @@ class Server:
 
     def session(self, *files: tuple[str, str], title: str = "") -> dict[str, Any]:
         body = {"title": title, "files": [{"path": path, "content": content} for path, content in files]}
-        answer = httpx.post(self.url + "/api/sessions", json=body, verify=False)
+        answer = httpx.post(self.url + "/api/sessions", json=body, verify=False, timeout=60)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
     def text(self, session: dict[str, Any], path: str) -> str:
-        answer = httpx.get(f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False)
+        answer = httpx.get(
+            f"{self.url}/api/sessions/{session['id']}/files/{path}", headers=bearer(session["tokens"]["view"]), verify=False, timeout=60
+        )
         assert answer.status_code == 200, answer.text
         return answer.text
 

@@ -69,12 +69,13 @@ export interface NewFile {
   content: string;
 }
 
-async function request(method: string, url: string, body?: object): Promise<Response> {
+async function request(method: string, url: string, body?: object, signal?: AbortSignal): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, {
       method,
       ...(body ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {}),
+      ...(signal ? { signal } : {}),
     });
   } catch {
     throw new ApiError(0, "unreachable", "The server cannot be reached. Check the connection and try again.");
@@ -89,8 +90,8 @@ async function request(method: string, url: string, body?: object): Promise<Resp
   );
 }
 
-async function json<T>(method: string, url: string, body?: object): Promise<T> {
-  const response = await request(method, url, body);
+async function json<T>(method: string, url: string, body?: object, signal?: AbortSignal): Promise<T> {
+  const response = await request(method, url, body, signal);
   try {
     return (await response.json()) as T;
   } catch {
@@ -98,8 +99,8 @@ async function json<T>(method: string, url: string, body?: object): Promise<T> {
   }
 }
 
-function post<T>(url: string, body: object): Promise<T> {
-  return json("POST", url, body);
+function post<T>(url: string, body: object, signal?: AbortSignal): Promise<T> {
+  return json("POST", url, body, signal);
 }
 
 export function createSession(files: NewFile[], title?: string): Promise<Created> {
@@ -107,8 +108,8 @@ export function createSession(files: NewFile[], title?: string): Promise<Created
 }
 
 /** Without a token the cookie of an earlier join counts. */
-export function joinSession(id: string, name: string, token: string | null): Promise<Joined> {
-  return post(`/api/sessions/${id}/join`, { name, ...(token ? { token } : {}) });
+export function joinSession(id: string, name: string, token: string | null, signal?: AbortSignal): Promise<Joined> {
+  return post(`/api/sessions/${id}/join`, { name, ...(token ? { token } : {}) }, signal);
 }
 
 export function detectLanguage(path: string, content: string): Promise<{ language: string; extension: string }> {

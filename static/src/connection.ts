@@ -1,11 +1,14 @@
 // One WebSocket: y-protocols in binary frames, JSON in text frames. Owns the socket, the awareness states
 // and the knowledge of what is saved. Knows nothing of the page.
+// Nothing of the document is taken or given before the server has named its lineage, and that is ours.
 import { createDecoder, readVarString, readVarUint, readVarUint8Array } from "lib0/decoding";
 import { createEncoder, toUint8Array, writeVarUint, writeVarUint8Array } from "lib0/encoding";
 import { ObservableV2 } from "lib0/observable";
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
 import * as Y from "yjs";
-import { closeSentence, isFinal, type Message, type ToClient, type ToServer, VERSION } from "./protocol";
+import { closeSentence, isFinal, type Message, OTHER_LINEAGE, type ToClient, type ToServer, VERSION } from "./protocol";
+import { Pulse } from "./pulse";
+import { splitUpdate } from "./split";
 
 const SYNC = 0;
 const AWARENESS = 1;
@@ -18,44 +21,76 @@ const UPDATE = 2;
 // What one tick brings leaves as one frame; the first keystroke after a pause leaves at once.
 const TICK_MS = 16;
 const AWARENESS_TICK_MS = 50;
-// After this long without a frame ask for one, and after that much more give the socket up.
-const QUIET_MS = 25_000;
-const DEAD_MS = 40_000;
 const RETRY_FIRST_MS = 300;
 const RETRY_MOST_MS = 10_000;
 // Room for the frame's own header below `max_frame_bytes`.
 const FRAME_HEADER = 32;
+// So long after the server has passed something on, it is on the server's disk, or the server has told that it fails.
+const CONFIRMED_MS = 10_000;
+// What is too large for one frame goes in pieces of at most this size, so that answers come in between.
+const PIECE = 256_000;
 
-export type SaveState = "connecting" | "saved" | "saving" | "offline" | "failing";
+/** `quiet`: the socket is open, and the server does not answer. */
+export type SaveState = "connecting" | "saved" | "saving" | "offline" | "quiet" | "failing";
+/** Why the server's document is not the one this page holds a copy of. */
+export type Replaced = "lineage" | "rollback";
+
+/** What this browser kept of an earlier visit. */
+export interface Kept {
+  /** Of the document in hand; null if it is empty. */
+  lineage: string | null;
+  /** Clocks, by client id, below which the server has everything on its disk. */
+  durable: Map<number, number>;
+}
 
 type Events = { [T in ToClient["type"]]: (message: Message<T>) => void } & {
   /** A new socket has opened: what was live on the old one is void until told again. */
   open: () => void;
   synced: () => void;
+  /** The two documents are one: of the same lineage, nothing of it lost, each told what it lacked. At each socket. */
+  agreed: () => void;
   save: (state: SaveState, detail: string) => void;
   /** Closed for good; the page must not reconnect. */
   ended: (sentence: string, code: number) => void;
-  /** A change is too large to send; it stays here only. */
-  oversize: (bytes: number, limit: number) => void;
+  /** The server holds another document than this page. Nothing was merged, and the page must not reconnect. */
+  replaced: (why: Replaced) => void;
+  /** The server has written all of this page's own changes below this clock. */
+  durable: (client: number, clock: number) => void;
+  /** The server has everything on its disk that was in this document a while ago, other people's changes too. */
+  confirmed: () => void;
+  /** Whether the server may lack something of this page's document. */
+  unsaved: (unsaved: boolean) => void;
 };
 
 export class Connection extends ObservableV2<Events> {
   readonly awareness: Awareness;
+  /** Whether the reason of a final close is gone, so that it need not be the end. */
+  recover: (code: number) => Promise<boolean> = async () => false;
   limits: Record<string, number> = {};
+  #lineage: string | null;
+  readonly #durable: Map<number, number>;
+  /** What was durable before this socket was opened: the server's first state vector must reach that far. */
+  #promised = new Map<number, number>();
+  /** What both sides held a while ago, to be confirmed unless something goes wrong until then. */
+  #candidate: Map<number, number> | null = null;
   #socket: WebSocket | null = null;
   #attempts = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #started = false;
   #ended = false;
   #everOpen = false;
+  /** The server's lineage is ours. Until then its frames wait in `#held`. */
+  #agreed = false;
+  #held: Uint8Array[] = [];
+  #viewer = false;
   /** Both ways: the server has answered our step 1, and we have answered the server's. */
   #received = false;
   #answered = false;
-  #lastFrame = 0;
-  #asked = false;
+  readonly #pulse: Pulse;
   /** Local updates not yet sent on this socket. */
   #queue: Uint8Array[] = [];
-  /** Local updates not yet known to be durable; what is resent piecewise if a reconnect's difference is too large. */
-  #unsaved: Uint8Array[] = [];
+  /** Something here may not be durable on the server: written here, or brought from an earlier visit. */
+  #unsaved: boolean;
   /** Sync step 2 and update frames sent on this socket, as `saved` counts them. */
   #sent = 0;
   #failing = "";
@@ -67,8 +102,12 @@ export class Connection extends ObservableV2<Events> {
   constructor(
     readonly doc: Y.Doc,
     readonly url: string,
+    kept: Kept = { lineage: null, durable: new Map() },
   ) {
     super();
+    this.#lineage = kept.lineage;
+    this.#durable = kept.durable;
+    this.#unsaved = kept.lineage !== null;
     this.awareness = new Awareness(doc);
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#queueUpdate(update);
@@ -76,23 +115,36 @@ export class Connection extends ObservableV2<Events> {
     this.awareness.on("update", (_: unknown, origin: unknown) => {
       if (origin === "local") this.#awarenessTimer ??= setTimeout(() => this.#sendAwareness(), AWARENESS_TICK_MS);
     });
+    this.#pulse = new Pulse({
+      // The shortest question that the server answers.
+      ask: () => this.#isOpen && this.#sendBytes(new Uint8Array([QUERY_AWARENESS])),
+      backlog: () => this.#socket?.bufferedAmount ?? 0,
+      quiet: () => this.#showSaveState(),
+      dead: () => this.#lost(1006),
+    });
+    setInterval(() => this.#confirm(), CONFIRMED_MS);
     addEventListener("online", () => this.#hurry());
+    addEventListener("offline", () => this.#pulse.suspect());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#hurry());
     addEventListener("pagehide", () => this.#flush());
-    setInterval(() => this.#checkAlive(), 5_000);
   }
 
   get saveState(): SaveState {
     return this.#saveState;
   }
 
+  /** Open, and answering. */
   get connected(): boolean {
+    return this.#isOpen && !this.#pulse.quiet;
+  }
+
+  get #isOpen(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Leaving the page now would lose something. */
+  /** The server may lack something that is in this page's document. */
   get hasUnsaved(): boolean {
-    return this.#unsaved.length > 0;
+    return this.#unsaved;
   }
 
   /** The server has sent what this page lacked: positions mean the same on both sides. */
@@ -100,8 +152,22 @@ export class Connection extends ObservableV2<Events> {
     return this.#received;
   }
 
+  /** Of the document in hand, once the server or the kept copy has said it. */
+  get lineage(): string | null {
+    return this.#lineage;
+  }
+
+  /** Also after an end, where the reason is gone. */
   connect(): void {
+    this.#started = true;
+    this.#ended = false;
     this.#open();
+  }
+
+  /** The server is known to be away; `connect` follows once it is back. */
+  awaitServer(): void {
+    this.#everOpen = true;
+    this.#showSaveState();
   }
 
   /** False if there is no open socket. */
@@ -114,7 +180,7 @@ export class Connection extends ObservableV2<Events> {
     if (!this.connected) return false;
     // An instruction must meet the text it was written against.
     this.#flush();
-    this.#socket?.send(JSON.stringify(message));
+    this.#sendBytes(JSON.stringify(message));
     return true;
   }
 
@@ -129,42 +195,41 @@ export class Connection extends ObservableV2<Events> {
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    this.#received = this.#answered = this.#asked = false;
+    this.#received = this.#answered = this.#agreed = false;
+    this.#held = [];
     this.#sent = 0;
-    this.#lastFrame = Date.now();
+    this.#promised = new Map(this.#durable);
+    this.#pulse.begin();
     socket.onopen = () => {
       this.#attempts = 0;
       this.#everOpen = true;
       this.emit("open", []);
-      this.send({ type: "hello", version: VERSION });
+      const lineage = this.#lineage === null ? {} : { lineage: this.#lineage };
+      this.send({ type: "hello", version: VERSION, ...lineage });
       this.#renewAwareness();
       this.#sendAwareness();
       this.#askForState();
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
-      this.#lastFrame = Date.now();
-      this.#asked = false;
+      this.#pulse.heard();
       if (typeof event.data === "string") this.#readText(event.data);
-      else this.#readBinary(new Uint8Array(event.data));
+      else if (this.#agreed) this.#readBinary(new Uint8Array(event.data));
+      else this.#held.push(new Uint8Array(event.data));
     };
     socket.onclose = (event) => this.#lost(event.code);
   }
 
   #lost(code: number): void {
-    const socket = this.#socket;
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
-    this.#socket = null;
-    this.#received = this.#answered = false;
-    const others = [...this.awareness.getStates().keys()].filter((id) => id !== this.doc.clientID);
-    removeAwarenessStates(this.awareness, others, this);
-    // Without its clock a state is taken again at once after the reconnect, not at its next renewal 15 s later.
-    for (const id of others) this.awareness.meta.delete(id);
+    if (!this.#socket) return;
+    if (code === OTHER_LINEAGE) {
+      this.#replaced("lineage");
+      return;
+    }
+    this.#drop();
     if (isFinal(code)) {
       this.#ended = true;
       this.#showSaveState();
-      this.emit("ended", [closeSentence(code), code]);
+      void this.#end(code);
       return;
     }
     // Half fixed, half random, so that a restarted server is not met by everybody at once.
@@ -173,32 +238,69 @@ export class Connection extends ObservableV2<Events> {
     this.#showSaveState();
   }
 
-  #hurry(): void {
-    if (this.#retry !== undefined && !this.#ended) this.#open();
-    else this.#checkAlive();
+  async #end(code: number): Promise<void> {
+    if (await this.recover(code)) this.connect();
+    else this.emit("ended", [closeSentence(code), code]);
   }
 
-  /** A laptop that slept, or a dead network, leaves a socket that looks open: ask for a frame, then give it up. */
-  #checkAlive(): void {
-    if (!this.#socket) return;
-    const quiet = Date.now() - this.#lastFrame;
-    if (quiet > DEAD_MS && (this.#asked || !this.connected)) this.#lost(1006);
-    else if (quiet > QUIET_MS && !this.#asked && this.connected) {
-      this.#asked = true;
-      this.#askForState();
-    }
+  #drop(): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#socket = null;
+    this.#pulse.end();
+    this.#received = this.#answered = this.#agreed = false;
+    this.#candidate = null;
+    const others = [...this.awareness.getStates().keys()].filter((id) => id !== this.doc.clientID);
+    removeAwarenessStates(this.awareness, others, this);
+    // Without its clock a state is taken again at once after the reconnect, not at its next renewal 15 s later.
+    for (const id of others) this.awareness.meta.delete(id);
+  }
+
+  /** Nothing of the server's document gets into this one, nor the other way round. */
+  #replaced(why: Replaced): void {
+    this.#ended = true;
+    this.#drop();
+    this.#showSaveState();
+    this.emit("replaced", [why]);
+  }
+
+  /** The network is back, or the page is looked at again: do not wait for the next turn. */
+  #hurry(): void {
+    if (this.#ended || !this.#started) return;
+    if (this.#pulse.quiet) this.#drop();
+    if (this.#socket) this.#pulse.check();
+    else this.#open();
   }
 
   #readText(data: string): void {
     const message = JSON.parse(data) as ToClient;
-    if (message.type === "welcome") this.limits = message.limits;
-    if (message.type === "saved") this.#saved(message.updates);
+    if (message.type === "welcome") {
+      const { lineage } = message.session;
+      if (this.#lineage !== null && this.#lineage !== lineage) {
+        this.#replaced("lineage");
+        return;
+      }
+      this.#lineage = lineage;
+      this.#viewer = message.role === "viewer";
+      this.limits = message.limits;
+    }
+    if (message.type === "saved") this.#saved(message);
     if (message.type === "storage") {
       this.#failing = message.state === "failing" ? message.message : "";
       this.#showSaveState();
     }
     // The event's name and its argument come from one message, which the type system cannot see.
     (this.emit as (type: string, args: [ToClient]) => void).call(this, message.type, [message]);
+    if (message.type === "welcome") this.#agree();
+  }
+
+  #agree(): void {
+    this.#agreed = true;
+    const held = this.#held;
+    this.#held = [];
+    for (const frame of held) if (this.#agreed) this.#readBinary(frame);
   }
 
   #readBinary(frame: Uint8Array): void {
@@ -212,6 +314,7 @@ export class Connection extends ObservableV2<Events> {
         if (kind === STEP2 && !this.#received) {
           this.#received = true;
           this.emit("synced", []);
+          if (this.#answered) this.emit("agreed", []);
           this.#showSaveState();
         }
         break;
@@ -231,17 +334,27 @@ export class Connection extends ObservableV2<Events> {
 
   /** Sends what the server lacks: all that was written while offline, and all that was on its way. */
   #answer(stateVector: Uint8Array): void {
-    const difference = Y.encodeStateAsUpdate(this.doc, stateVector);
+    const theirs = Y.decodeStateVector(stateVector);
+    // What was durable is gone: an older state was restored under the same lineage.
+    for (const [client, clock] of this.#promised) {
+      if ((theirs.get(client) ?? 0) < clock) {
+        this.#replaced("rollback");
+        return;
+      }
+    }
     this.#answered = true;
     this.#queue = [];
-    if (difference.byteLength <= this.frameLimit) {
-      this.#sendSync(STEP2, difference);
-    } else {
-      // An update cannot be cut, but it was made in pieces: those, then the deletions, which have no clock.
-      this.#queue = [...this.#unsaved, Y.encodeStateAsUpdate(this.doc, Y.encodeStateVector(this.doc))];
-      this.#flush();
-    }
+    const difference = Y.encodeStateAsUpdate(this.doc, stateVector);
+    // A viewer's answer holds known deletions at most, and is not counted.
+    if (this.#viewer && difference[0] === 0) this.#setUnsaved(false);
+    if (difference.byteLength <= this.frameLimit) this.#sendSync(STEP2, difference);
+    else for (const piece of this.#pieces(difference)) this.#sendSync(UPDATE, piece);
+    if (this.#received) this.emit("agreed", []);
     this.#showSaveState();
+  }
+
+  #pieces(update: Uint8Array): Uint8Array[] {
+    return splitUpdate(update, Math.min(PIECE, this.frameLimit));
   }
 
   #askForState(): void {
@@ -250,7 +363,7 @@ export class Connection extends ObservableV2<Events> {
 
   #queueUpdate(update: Uint8Array): void {
     this.#queue.push(update);
-    this.#unsaved.push(update);
+    this.#setUnsaved(true);
     this.#showSaveState();
     if (this.#flushing) return;
     this.#flushing = true;
@@ -261,7 +374,7 @@ export class Connection extends ObservableV2<Events> {
 
   #flush(): void {
     this.#flushing = false;
-    if (!this.#answered || !this.connected || this.#queue.length === 0) return;
+    if (!this.#answered || !this.#isOpen || this.#queue.length === 0) return;
     this.#lastFlush = performance.now();
     let group: Uint8Array[] = [];
     let size = 0;
@@ -270,11 +383,9 @@ export class Connection extends ObservableV2<Events> {
       group = [];
       size = 0;
     };
-    for (const update of this.#queue) {
-      if (update.byteLength > this.frameLimit) {
-        this.emit("oversize", [update.byteLength, this.frameLimit]);
-        continue;
-      }
+    for (const update of this.#queue.flatMap((each) =>
+      each.byteLength > this.frameLimit ? this.#pieces(each) : [each],
+    )) {
       if (size + update.byteLength > this.frameLimit) sendGroup();
       group.push(update);
       size += update.byteLength;
@@ -289,7 +400,12 @@ export class Connection extends ObservableV2<Events> {
     writeVarUint(encoder, kind);
     writeVarUint8Array(encoder, body);
     if (kind !== STEP1) this.#sent++;
-    if (this.connected) this.#socket?.send(toUint8Array(encoder));
+    if (this.#isOpen) this.#sendBytes(toUint8Array(encoder));
+  }
+
+  #sendBytes(data: Uint8Array<ArrayBuffer> | string): void {
+    this.#socket?.send(data);
+    this.#pulse.sent(data.length);
   }
 
   /** When the old socket closed, the server took our state away with a later clock: go beyond that one. */
@@ -301,7 +417,7 @@ export class Connection extends ObservableV2<Events> {
   #sendAwareness(): void {
     clearTimeout(this.#awarenessTimer);
     this.#awarenessTimer = undefined;
-    if (!this.connected || this.awareness.getLocalState() === null) return;
+    if (!this.#isOpen || this.awareness.getLocalState() === null) return;
     // A caret may stand on a character that still waits in the queue.
     this.#flush();
     const encoder = createEncoder();
@@ -311,17 +427,37 @@ export class Connection extends ObservableV2<Events> {
   }
 
   /** Counts frames, not clocks: a deletion has no clock. */
-  #saved(updates: number): void {
-    if (this.#queue.length === 0 && updates >= this.#sent) this.#unsaved = [];
+  #saved({ client, clock, updates }: Message<"saved">): void {
+    if (this.#answered && this.#queue.length === 0 && updates >= this.#sent) this.#setUnsaved(false);
+    if (client === this.doc.clientID && clock > (this.#durable.get(client) ?? 0)) {
+      this.#durable.set(client, clock);
+      this.emit("durable", [client, clock]);
+    }
     this.#showSaveState();
+  }
+
+  #confirm(): void {
+    const found = this.#candidate;
+    if (found && !this.#failing) {
+      for (const [client, clock] of found) this.#durable.set(client, Math.max(clock, this.#durable.get(client) ?? 0));
+      this.emit("confirmed", []);
+    }
+    this.#candidate = this.#saveState === "saved" ? Y.decodeStateVector(Y.encodeStateVector(this.doc)) : null;
+  }
+
+  #setUnsaved(unsaved: boolean): void {
+    if (unsaved === this.#unsaved) return;
+    this.#unsaved = unsaved;
+    this.emit("unsaved", [unsaved]);
   }
 
   #showSaveState(): void {
     const online = this.#received && this.#answered && this.connected;
     let state: SaveState;
-    if (!online) state = this.#everOpen || this.#attempts > 1 ? "offline" : "connecting";
+    if (this.#isOpen && this.#pulse.quiet) state = "quiet";
+    else if (!online) state = this.#everOpen || this.#attempts > 1 ? "offline" : "connecting";
     else if (this.#failing) state = "failing";
-    else state = this.#unsaved.length > 0 ? "saving" : "saved";
+    else state = this.#unsaved ? "saving" : "saved";
     if (state === this.#saveState) return;
     this.#saveState = state;
     this.emit("save", [state, this.#failing]);

@@ -1,4 +1,5 @@
 // Small helpers around the DOM. Text only ever enters as text nodes.
+import { zip } from "./zip";
 
 type Value = string | number | boolean | null | undefined | ((event: Event) => void);
 type Child = Node | string | null | undefined | false;
@@ -83,7 +84,18 @@ export function mod(key: string): string {
 
 /** Saves text as a file of this name. */
 export function downloadText(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+  download(name, new Blob([text], { type: "text/plain;charset=utf-8" }));
+}
+
+/** Saves files as they are, several of them in one archive. */
+export function downloadFiles(name: string, files: { path: string; content: string }[]): void {
+  const [only] = files;
+  if (only && files.length === 1) downloadText(only.path.slice(only.path.lastIndexOf("/") + 1), only.content);
+  else download(`${name}.zip`, new Blob([zip(files)], { type: "application/zip" }));
+}
+
+function download(name: string, blob: Blob): void {
+  const url = URL.createObjectURL(blob);
   h("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

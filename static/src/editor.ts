@@ -29,6 +29,8 @@ import { regions, regionsChanged } from "./regions";
 import { restoring } from "./restore";
 import type { Span, Sticky } from "./sticky";
 
+const MEASURED_BYTES = 10_000;
+
 interface Options {
   parent: HTMLElement;
   files: FileStore;
@@ -38,8 +40,9 @@ interface Options {
   liveRegions: (file: string) => Sticky[];
   /** What is drawn under the text, such as who wrote it. */
   tint: (text: Y.Text) => Extension;
-  largestInsert: () => number;
-  onTooLarge: (bytes: number) => void;
+  /** Why so many bytes more cannot be taken, or null. */
+  refusal: (bytes: number) => string | null;
+  refused: (why: string) => void;
 }
 
 type Events = {
@@ -254,18 +257,15 @@ export class Editor extends ObservableV2<Events> {
   #refuseTooLarge(): Extension {
     return EditorState.changeFilter.of((transaction) => {
       if (!transaction.isUserEvent("input")) return true;
-      let units = 0;
-      transaction.changes.iterChanges((_fromA, _toA, _fromB, _toB, inserted) => {
-        units += inserted.length;
-      });
-      // A UTF-16 unit is at most three bytes of UTF-8; only texts near the limit are measured.
-      if (units * 3 < this.#o.largestInsert()) return true;
       let bytes = 0;
       transaction.changes.iterChanges((_fromA, _toA, _fromB, _toB, inserted) => {
-        bytes += new TextEncoder().encode(inserted.toString()).length;
+        // A UTF-16 unit is at most three bytes of UTF-8; only large texts are measured.
+        const most = inserted.length * 3;
+        bytes += most < MEASURED_BYTES ? most : new TextEncoder().encode(inserted.toString()).length;
       });
-      if (bytes < this.#o.largestInsert()) return true;
-      this.#o.onTooLarge(bytes);
+      const why = this.#o.refusal(bytes);
+      if (why === null) return true;
+      this.#o.refused(why);
       return false;
     });
   }

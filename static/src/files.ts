@@ -14,7 +14,8 @@ interface Options {
   editor: Editor;
   awareness: Awareness;
   rights: Rights;
-  largestFile: () => number;
+  /** Why so many bytes more cannot be taken, or null. */
+  refusal: (bytes: number) => string | null;
   chosen: () => void;
 }
 
@@ -84,11 +85,8 @@ export class FilesPanel {
     let last: string | null = null;
     for (const { path, content } of dropped) {
       const bytes = new TextEncoder().encode(content).length;
-      const problem =
-        bytes > this.#o.largestFile()
-          ? `it is ${kilobytes(bytes)}, the limit is ${kilobytes(this.#o.largestFile())}.`
-          : null;
-      if (problem) toast(`${path} was not added: ${problem}`, "warn");
+      const problem = this.#o.refusal(bytes);
+      if (problem) toast(`${path} was not added. ${problem}`, "warn");
       else last = this.#o.files.add(this.#free(path), content);
     }
     if (last) this.#open(last);

@@ -82,7 +82,7 @@ export interface Card extends Figures {
 }
 
 export type ToServer =
-  | { type: "hello"; version: number; name?: string }
+  | { type: "hello"; version: number; name?: string; lineage?: string }
   | { type: "instruction.typed"; text: string; file: string; selection?: Selection }
   | { type: "run.start"; instruction: string; file: string; selection?: Selection; mode?: Mode; variants?: number }
   | { type: "run.steer"; run: string; instruction: string }
@@ -109,7 +109,7 @@ export type ToClient =
   | { type: "role"; role: Role }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
   | { type: "model"; model: Model }
-  | { type: "saved"; clock: number; updates: number }
+  | { type: "saved"; client: number | null; clock: number; updates: number }
   | { type: "storage"; state: "ok" | "failing"; message: string }
   | { type: "run.queued"; run: string; position: number; by: By; instruction: string; file: string }
   | {
@@ -131,6 +131,8 @@ export type ToClient =
   | { type: "error"; code: string; message: string; run?: string };
 
 export type Message<T extends ToClient["type"]> = Extract<ToClient, { type: T }>;
+
+export const OTHER_LINEAGE = 4409;
 
 /** What a person is told when a host has changed their role. */
 export function roleSentence(role: Role, before: Role): string {

@@ -1,26 +1,32 @@
 // The session page: joins, then wires the parts to each other.
-import * as Y from "yjs";
+import type * as Y from "yjs";
 import { ApiError, type Joined, joinSession } from "./api";
 import { Authors } from "./authors";
-import { Connection, type SaveState } from "./connection";
-import { downloadText, h, mod, need } from "./dom";
+import { filesOf } from "./branches";
+import { Connection } from "./connection";
+import { Copy } from "./copy";
+import { downloadFiles, h, mod, need } from "./dom";
 import { Editor } from "./editor";
 import { showEnded } from "./ended";
-import { FilesPanel, kilobytes } from "./files";
+import { FilesPanel } from "./files";
 import { FileStore } from "./filestore";
 import { HistoryView } from "./historyview";
 import { Hosting } from "./hosting";
 import { InstructionBar, showShortcuts } from "./instruction";
+import { offerKept } from "./keptcopy";
 import { setUpModels } from "./models";
 import { rememberedName, rememberName } from "./names";
 import { type Action, banner, clearBanner, toast } from "./notices";
+import { Offline } from "./offline";
 import { Panels } from "./panels";
 import { People } from "./people";
 import { roleSentence } from "./protocol";
 import { Rights } from "./rights";
 import { Runs } from "./runs";
+import { showSaveState } from "./savestate";
 import { setUpSettings } from "./settings";
 import { copyText, Share } from "./share";
+import { DocumentSize } from "./size";
 import { Timeline } from "./timeline";
 import { ModelWatch } from "./watch";
 
@@ -31,16 +37,13 @@ declare global {
   }
 }
 
-const SAVE_LABEL: Record<SaveState, string> = {
-  connecting: "Connecting…",
-  saved: "Saved",
-  saving: "Saving…",
-  offline: "Offline – changes kept here",
-  failing: "Not saved – kept in memory",
-};
-
 // Closed for good, but the browser's cookie still opens the session.
 const REJOINABLE = [4400, 4409, 4413, 4429, 4430];
+// Of these, closed because of what this page holds.
+const REFUSED = [4400, 4413];
+
+// So long the server may take to answer before the page opens from this browser's copy.
+const PATIENCE_MS = 5_000;
 
 const session = document.body.dataset.session ?? "";
 
@@ -52,18 +55,20 @@ function takeToken(): string | null {
   return token;
 }
 
-async function join(): Promise<Joined | null> {
-  const token = takeToken();
+/** `fallback` is the answer if the server cannot be reached: somebody whose text this browser keeps. */
+async function join(token: string | null, fallback: Joined | null): Promise<Joined | null> {
   for (let attempt = 0; ; attempt++) {
     try {
-      return await joinSession(session, rememberedName(), token);
+      const signal = fallback ? AbortSignal.timeout(PATIENCE_MS) : undefined;
+      return await joinSession(session, rememberedName(), token, signal);
     } catch (error) {
       const refused = error instanceof ApiError ? error : new ApiError(0, "internal", String(error));
       if (refused.status !== 0 && refused.status < 500) {
         showRefusal(refused);
         return null;
       }
-      banner("join", "warn", `${refused.message} Trying again…`);
+      if (fallback) return fallback;
+      if (document.body.dataset.phase !== "ready") banner("join", "warn", `${refused.message} Trying again…`);
       await new Promise((resolve) => setTimeout(resolve, Math.min(8_000, 500 * 2 ** attempt)));
     }
   }
@@ -83,17 +88,21 @@ function showRefusal({ status, message }: ApiError): void {
     h("h2", {}, title[status] ?? "The session could not be joined"),
     h("p", { class: "muted" }, message),
     h("a", { class: "button primary", href: "/" }, "Start a new session"),
+    offerKept(copy, status === 404 || status === 410) ?? "",
   );
 }
 
-function start(joined: Joined): void {
-  const doc = new Y.Doc();
+/** `away`: from this browser's copy, the server could not be reached. */
+function start(joined: Joined, away: boolean): void {
+  const { doc } = copy;
   const files = new FileStore(doc);
   const connection = new Connection(
     doc,
     `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/${session}`,
+    copy.kept,
   );
   const rights = new Rights(connection, joined.role);
+  const size = new DocumentSize(doc, () => connection.limits.max_document_bytes ?? Number.POSITIVE_INFINITY);
   connection.awareness.setLocalState({
     user: { name: joined.name, color: joined.color, colorLight: `${joined.color}33` },
   });
@@ -108,13 +117,8 @@ function start(joined: Joined): void {
     editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
     tint: (text) => authors.extension(text),
-    // Text takes a little more room in an update than in UTF-8.
-    largestInsert: () => connection.frameLimit - 1_000,
-    onTooLarge: (bytes) =>
-      toast(
-        `That is ${kilobytes(bytes)} at once; the limit is ${kilobytes(connection.frameLimit)}. Nothing was inserted.`,
-        "warn",
-      ),
+    refusal: (bytes) => size.refusal(bytes),
+    refused: (why) => toast(`Nothing was inserted. ${why}`, "warn"),
   });
   window.ensemble = { doc, connection, view: editor.view };
   authors.attach(editor);
@@ -125,16 +129,16 @@ function start(joined: Joined): void {
   const isMe = (participant: string) => people.isMe(participant);
   const panels = new Panels();
   const watch = new ModelWatch(connection.awareness, editor, files);
-  const offline = () => toast("You are offline: that cannot reach the server.", "warn");
+  const tellOffline = () => toast("You are offline: that cannot reach the server.", "warn");
   new FilesPanel({
     ...{ session, files, editor, rights, awareness: connection.awareness },
-    largestFile: () => connection.limits.max_document_bytes ?? Number.POSITIVE_INFINITY,
+    refusal: (bytes) => size.refusal(bytes),
     chosen: () => panels.closeSheets(),
   });
   new Timeline({
     runs,
     rights,
-    offline,
+    offline: tellOffline,
     reveal: (run) => {
       panels.closeSheets();
       const span = runs.span(run);
@@ -145,7 +149,7 @@ function start(joined: Joined): void {
     },
   });
   new InstructionBar({ connection, editor, runs, rights, isMe });
-  new Share(session, joined.links, rights);
+  const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs });
   new HistoryView({ session, connection, editor, files, rights, nonce });
@@ -175,7 +179,19 @@ function start(joined: Joined): void {
   editor.on("broken", () =>
     banner("broken", "warn", "This file holds something that is not text; it is shown read-only.", []),
   );
-  followConnection(connection, files, editor, rights);
+  const rescue = rescueOf(files, editor);
+  const offline = new Offline({ copy, connection, files, size, joined, rescue, rights });
+  followConnection(connection, files, editor, rights, offline);
+  if (away) void comeBack(connection, offline, share);
+  else connection.connect();
+}
+
+async function comeBack(connection: Connection, offline: Offline, share: Share): Promise<void> {
+  connection.awaitServer();
+  const joined = await join(token, null);
+  if (!joined) return;
+  offline.links = joined.links;
+  share.learn(joined.links);
   connection.connect();
 }
 
@@ -194,35 +210,24 @@ function followRights(rights: Rights, editor: Editor): void {
   show();
 }
 
-function followConnection(connection: Connection, files: FileStore, editor: Editor, rights: Rights): void {
-  const element = need("#save-state");
-  const rescue: Action[] = [
+function rescueOf(files: FileStore, editor: Editor): Action[] {
+  return [
     { label: "Copy my text", run: () => void copyCurrent(files, editor) },
-    { label: "Download my files", run: () => downloadAll(files) },
+    { label: "Download my files", run: () => downloadFiles(document.title, filesOf(files)) },
   ];
-  connection.on("save", (state, detail) => {
-    // A test, and a style, tells four states apart; the first connection is an offline one.
-    element.dataset.state = state === "connecting" ? "offline" : state;
-    need("#save-text").textContent = SAVE_LABEL[state];
-    element.title = detail;
-    if (state === "failing") {
-      banner(
-        "storage",
-        "error",
-        `${detail || "The server cannot save just now."} Your changes are kept in memory and tried again.`,
-        rescue,
-      );
-    } else clearBanner("storage");
-    if (state === "offline") {
-      banner(
-        "offline",
-        "warn",
-        "The connection is lost. Keep writing: your changes stay on this page and are sent when it is back.",
-        rescue,
-      );
-    } else clearBanner("offline");
-  });
-  connection.once("synced", () => {
+}
+
+function followConnection(
+  connection: Connection,
+  files: FileStore,
+  editor: Editor,
+  rights: Rights,
+  offline: Offline,
+): void {
+  const rescue = rescueOf(files, editor);
+  showSaveState(connection, copy, rescue);
+  const open = () => {
+    if (document.body.dataset.phase === "ready") return;
     document.body.dataset.phase = "ready";
     const list = files.list();
     const remembered = rememberedFile();
@@ -231,24 +236,29 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
       // The first file of an empty session opens by itself.
       if (editor.file === null) editor.open(files.list()[0]?.id ?? null);
     });
-  });
+  };
+  connection.once("synced", open);
+  if (connection.lineage !== null && files.list().length > 0) open();
   connection.on("welcome", (m) => {
     rememberName(m.name);
   });
   let lastError = "";
+  const reload: Action = { label: "", run: () => location.reload() };
+  // This browser's copy would bring the refused change again: it is set aside, to be looked at.
+  const afresh: Action = {
+    label: "Open the shared text",
+    run: async () => {
+      if (!(await offline.startAfresh("refused"))) location.reload();
+    },
+  };
   connection.on("error", ({ code, message }) => {
     lastError = message;
     const tooLate = code === "forbidden" && !rights.may("write") && connection.hasUnsaved;
     if (code === "bad_frame" || tooLate) {
       // The server did not take the change, so this page and the others now differ.
       const what = tooLate ? "You can only view now, and what you wrote last came too late." : message;
-      const reload = { label: "Reload the shared text", run: () => location.reload() };
-      banner("refused", "error", `${what} Your last change is on this page only.`, [...rescue, reload]);
+      banner("refused", "error", `${what} Your last change is on this page only.`, [...rescue, afresh]);
     } else toast(message, code === "internal" ? "error" : "warn");
-  });
-  connection.on("oversize", (bytes, limit) => {
-    const text = `A change of ${kilobytes(bytes)} is larger than the limit of ${kilobytes(limit)}: it is on this page only.`;
-    banner("refused", "error", text, rescue);
   });
   connection.on("ended", (sentence, code) => {
     clearBanner("offline");
@@ -257,12 +267,12 @@ function followConnection(connection: Connection, files: FileStore, editor: Edit
     // The error that came before tells more than the code: which limit, and how large it is.
     const text = code === 4400 || code === 4413 ? `${sentence} ${lastError}` : sentence;
     const out = REJOINABLE.includes(code)
-      ? { label: "Open the session again", run: () => location.reload() }
+      ? { ...(REFUSED.includes(code) ? afresh : reload), label: "Open the session again" }
       : { label: "Start a new session", run: () => location.assign("/") };
     showEnded(code, text, [out, ...rescue]);
   });
   addEventListener("beforeunload", (event) => {
-    if (connection.hasUnsaved) event.preventDefault();
+    if (connection.hasUnsaved && !offline.leaving) event.preventDefault();
   });
 }
 
@@ -270,10 +280,6 @@ async function copyCurrent(files: FileStore, editor: Editor): Promise<void> {
   const text = files.text(editor.file ?? "");
   if (text && (await copyText(text.toString()))) toast("The text of the open file is in the clipboard.");
   else toast(`The browser did not allow copying: select all with ${mod("A")} and copy.`, "warn");
-}
-
-function downloadAll(files: FileStore): void {
-  for (const { id, path } of files.list()) downloadText(path.replaceAll("/", "-"), files.text(id)?.toString() ?? "");
 }
 
 function rememberFile(file: string): void {
@@ -295,8 +301,10 @@ function rememberedFile(): string | null {
 // Another link to this session, pasted into the same tab, only changes the fragment.
 addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
 
-const joined = await join();
+const token = takeToken();
+const copy = await Copy.open(session);
+const joined = await join(token, copy.joined);
 if (joined) {
   clearBanner("join");
-  start(joined);
+  start(joined, joined === copy.joined);
 }

@@ -50,6 +50,12 @@ export class Share {
     this.#draw();
   }
 
+  /** The page was opened without the server, and has joined now. */
+  learn(links: Links): void {
+    this.#links = { ...links };
+    this.#draw();
+  }
+
   /** Another host may have replaced a link meanwhile. */
   async #refresh(): Promise<void> {
     try {

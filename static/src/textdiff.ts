@@ -7,6 +7,15 @@ export interface Edit {
   insert: string;
 }
 
+export interface LineOp {
+  op: " " | "+" | "-";
+  /** Counted from 1; null where the line is not. */
+  old: number | null;
+  new: number | null;
+  /** With its line break. */
+  text: string;
+}
+
 type Match = [a: number, b: number, length: number];
 
 // Beyond these two texts are so different that finding what they share costs more than it saves.
@@ -25,6 +34,20 @@ export function textEdits(before: string, after: string): Edit[] {
     edits.push(...charEdits(from, old, next));
   }
   return edits;
+}
+
+/** All lines of both, to look at. */
+export function lineDiff(before: string, after: string): LineOp[] {
+  const [a, b] = [lines(before), lines(after)];
+  const ops: LineOp[] = [];
+  let [x, y] = [0, 0];
+  const end = { aFrom: a.length, aTo: a.length, bFrom: b.length, bTo: b.length };
+  for (const gap of [...gaps(a, b, MOST_LINE_STEPS), end]) {
+    for (; x < gap.aFrom; x++, y++) ops.push({ op: " ", old: x + 1, new: y + 1, text: a[x] ?? "" });
+    for (; x < gap.aTo; x++) ops.push({ op: "-", old: x + 1, new: null, text: a[x] ?? "" });
+    for (; y < gap.bTo; y++) ops.push({ op: "+", old: null, new: y + 1, text: b[y] ?? "" });
+  }
+  return ops;
 }
 
 function charEdits(offset: number, before: string, after: string): Edit[] {

@@ -227,7 +227,7 @@ function duration(ms: number): string {
 
 const OP_NAME: Record<DiffLine["op"], string> = { " ": "same", "+": "added", "-": "removed", "@": "gap" };
 
-function diffLine(line: DiffLine): Node {
+export function diffLine(line: DiffLine): Node {
   const kind = OP_NAME[line.op];
   if (line.op === "@") return h("div", { class: "diff-line gap" }, "⋯");
   // Class names are Pygments' own short ones; anything else is dropped.

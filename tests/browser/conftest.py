@@ -24,14 +24,18 @@ FLAGS = [
 ]
 
 
+def executable() -> str:
+    chosen = ROOT / ".cache" / "chromium"
+    found = os.environ.get("ENSEMBLE_CHROMIUM") or (chosen.read_text().strip() if chosen.is_file() else shutil.which("chromium"))
+    assert found, "make test brings a Chromium, and names it in ENSEMBLE_CHROMIUM"
+    return found
+
+
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     # Not for the session: while Playwright runs, its event loop does, and other tests need their own.
-    chosen = ROOT / ".cache" / "chromium"
-    executable = os.environ.get("ENSEMBLE_CHROMIUM") or (chosen.read_text().strip() if chosen.is_file() else shutil.which("chromium"))
-    assert executable, "make test brings a Chromium, and names it in ENSEMBLE_CHROMIUM"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
         yield browser
         browser.close()
 

@@ -16,7 +16,7 @@ from tests.conftest import Client, Server, bearer, join, wait_until
 
 
 def get(server: Server, session: dict, path: str, link: str = "edit") -> httpx.Response:
-    return httpx.get(f"{server.url}/api/sessions/{session['id']}/{path}", headers=bearer(session["tokens"][link]))
+    return httpx.get(f"{server.url}/api/sessions/{session['id']}/{path}", headers=bearer(session["tokens"][link]), timeout=60)
 
 
 def entries(data: bytes) -> list[tuple[int, int, bytes]]:

@@ -46,13 +46,15 @@ class Command(BaseCommand):
         host, port = bound.getsockname()[:2]
         bound.set_inheritable(True)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        link = settings.PUBLIC_URL or f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+        here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
         def ready() -> None:
             loop = asyncio.get_event_loop()
             loop.call_soon(lambda: rooms.current().engine)
             self.sweeping = loop.create_task(rooms.current().sweep())
-            self.stdout.write(f"Ensemble is open at {link}  (Ctrl-C ends it)")
+            self.stdout.write(f"Ensemble is open at {here}  (Ctrl-C ends it)")
+            if settings.PUBLIC_URL:
+                self.stdout.write(f"People reach it at {settings.PUBLIC_URL}")
             if host in ("0.0.0.0", "::") and not settings.PUBLIC_URL and (address := _network_address()):
                 self.stdout.write(f"Others on your network open http://{address}:{port}")
             self.stdout.flush()

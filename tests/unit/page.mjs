@@ -1,0 +1,137 @@
+// Properties of the page's pure modules, on random cases. Bundled and run by test_page.py.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as Y from "yjs";
+import { lineDiff, textEdits } from "../../static/src/textdiff";
+import { splitUpdate } from "../../static/src/split";
+import { zip } from "../../static/src/zip";
+
+/** Mulberry32: the same cases at each run of a seed. */
+function random(seed) {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
+const ALPHABET = ["a", "b", "é", "漢", "👩‍👩‍👧", "😀", "\n", " ", "\u0301"];
+const phrase = (next, units) => Array.from({ length: next(units) + 1 }, () => ALPHABET[next(ALPHABET.length)]).join("");
+
+/** Several people write, delete, add and remove files, and hear of each other now and then. */
+function someDocs(next) {
+  const docs = Array.from({ length: 1 + next(3) }, () => new Y.Doc());
+  for (let step = 0; step < 30 + next(60); step++) {
+    const doc = docs[next(docs.length)];
+    const files = doc.getMap("files");
+    const ids = [...files.keys()];
+    const kind = next(10);
+    if (ids.length === 0 || kind === 0) {
+      const entry = new Y.Map();
+      doc.transact(() => {
+        entry.set("path", `f${step}`);
+        entry.set("text", new Y.Text());
+        files.set(`${doc.clientID}-${step}`, entry);
+      });
+    } else if (kind === 1 && ids.length > 1) files.delete(ids[next(ids.length)]);
+    else if (kind === 2) Y.applyUpdate(doc, Y.encodeStateAsUpdate(docs[next(docs.length)]));
+    else {
+      const text = files.get(ids[next(ids.length)]).get("text");
+      const at = next(text.length + 1);
+      if (kind === 3 && text.length > 0) text.delete(Math.min(at, text.length - 1), 1);
+      else text.insert(at, phrase(next, kind === 4 ? 900 : 12));
+    }
+  }
+  return docs;
+}
+
+test("the pieces of an update make the same document, and none waits for a later one", () => {
+  for (let seed = 0; seed < 150; seed++) {
+    const next = random(seed);
+    const docs = someDocs(next);
+    const whole = new Y.Doc();
+    for (const doc of docs) Y.applyUpdate(whole, Y.encodeStateAsUpdate(doc));
+    // What the other side has already: nothing, or one of the participants' documents.
+    const other = next(2) === 0 ? new Y.Doc() : docs[0];
+    const there = new Y.Doc();
+    Y.applyUpdate(there, Y.encodeStateAsUpdate(other));
+    const update = Y.encodeStateAsUpdate(whole, Y.encodeStateVector(there));
+    const limit = 300 + next(3000);
+    const pieces = splitUpdate(update, limit);
+    for (const piece of pieces) {
+      assert.ok(piece.byteLength <= limit, `seed ${seed}: a piece of ${piece.byteLength} for ${limit}`);
+      Y.applyUpdate(there, piece);
+      assert.equal(there.store.pendingStructs, null, `seed ${seed}`);
+    }
+    assert.equal(there.store.pendingDs, null, `seed ${seed}`);
+    assert.deepEqual(there.toJSON(), whole.toJSON(), `seed ${seed}`);
+    assert.deepEqual(Y.encodeStateVector(there), Y.encodeStateVector(whole), `seed ${seed}`);
+    // Once more: a reconnect may bring them again.
+    for (const piece of pieces) Y.applyUpdate(there, piece);
+    assert.deepEqual(there.toJSON(), whole.toJSON(), `seed ${seed}`);
+  }
+});
+
+test("one paste of megabytes is cut between characters", () => {
+  const doc = new Y.Doc();
+  let update = new Uint8Array();
+  doc.on("update", (each) => {
+    update = each;
+  });
+  doc.getText("t").insert(0, "😀漢a".repeat(400_000));
+  const pieces = splitUpdate(update, 256_000);
+  assert.ok(pieces.length > 10);
+  const there = new Y.Doc();
+  for (const piece of pieces) {
+    assert.ok(piece.byteLength <= 256_000);
+    Y.applyUpdate(there, piece);
+    assert.ok(there.getText("t").toString().isWellFormed());
+  }
+  assert.equal(there.getText("t").toString(), doc.getText("t").toString());
+});
+
+test("edits turn one text into the other and touch no more than they must", () => {
+  for (let seed = 0; seed < 400; seed++) {
+    const next = random(seed);
+    const before = phrase(next, 200);
+    let after = before;
+    for (let n = next(5); n > 0; n--) {
+      const units = [...after];
+      units.splice(next(units.length + 1), next(6), ...phrase(next, 5));
+      after = units.join("");
+    }
+    if (next(10) === 0) after = "";
+    let text = before;
+    const edits = textEdits(before, after);
+    for (const { from, to, insert } of edits.toReversed()) {
+      text = text.slice(0, from) + insert + text.slice(to);
+      assert.ok(text.isWellFormed(), `seed ${seed}`);
+    }
+    assert.equal(text, after, `seed ${seed}`);
+    if (before === after) assert.deepEqual(edits, []);
+    const lines = lineDiff(before, after);
+    const side = (op) => lines.filter((line) => line.op !== op).map((line) => line.text).join("");
+    assert.equal(side("+"), before, `seed ${seed}`);
+    assert.equal(side("-"), after, `seed ${seed}`);
+  }
+});
+
+test("one changed character is one edit of one character, however large the text", () => {
+  const before = "some line of code\n".repeat(20_000);
+  const at = 18 * 12_345 + 5;
+  assert.deepEqual(textEdits(before, `${before.slice(0, at)}X${before.slice(at + 1)}`), [{ from: at, to: at + 1, insert: "X" }]);
+  const other = "another text entirely\n".repeat(5_000);
+  const [edit] = textEdits(before, other);
+  assert.ok(edit);
+});
+
+test("a zip archive, for unzip to read", () => {
+  const path = process.env.ZIP_OUT;
+  const files = [
+    { path: "src/ünïcode.py", content: "print('😀')\n" },
+    { path: "empty.txt", content: "" },
+  ];
+  return import("node:fs").then(({ writeFileSync }) => writeFileSync(path, zip(files, new Date(2026, 10, 21, 8, 0))));
+});
