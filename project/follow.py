@@ -23,7 +23,7 @@ LOOK_S = 1.0
 
 
 class Follower:
-    """``path``: the file that ``engine`` was made from, by ``make``."""
+    """``path``: the file that ``engine`` was made from, by ``make``; later the last one that could be used."""
 
     def __init__(self, engine: Switching, path: Path, make: Callable[[Path], Engine]) -> None:
         self._engine = engine
@@ -38,57 +38,61 @@ class Follower:
         self._task = loop.create_task(self._follow())
 
     async def _follow(self) -> None:
-        """For as long as the loop runs."""
+        """For as long as the loop runs. The newest choice wins at once: nobody waits for a model that nobody wants any more."""
+        work: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(LOOK_S)
-            try:
-                choice = models.choice()
-                if choice.mark and choice.mark != self._mark:
-                    self._mark = choice.mark
-                    await self._take(choice)
-            except Exception as fault:
-                log.exception("The choice of a model could not be followed")
-                self._fail(str(fault))
+            choice = models.choice()
+            if not choice.mark or choice.mark == self._mark:
+                continue
+            self._mark = choice.mark
+            if work and not work.done():
+                work.cancel()
+                await asyncio.wait([work])
+            work = asyncio.get_running_loop().create_task(self._take(choice))
 
     async def _take(self, choice: Choice) -> None:
+        try:
+            await self._try(choice)
+        except (UnknownModel, models.Unusable) as fault:
+            self._fail(str(fault))
+        except Exception as fault:
+            log.exception("The choice of a model could not be followed")
+            self._fail(f"The server could not change its model: {fault}")
+
+    async def _try(self, choice: Choice) -> None:
         if choice.source == "ENSEMBLE_MODEL":
             return self._fail(
                 f"The server was started with ENSEMBLE_MODEL={choice.reference}, which wins: start it without to use what is chosen here."
             )
-        try:
-            path = models.folder().find(choice.reference)
-        except UnknownModel as fault:
-            return self._fail(str(fault))
-        before = self._path
-        if path == before and self._engine.info.state == "ready":
+        path = models.folder().find(choice.reference)
+        if path == self._path and self._engine.info.state == "ready":
             return self._engine.announce(self._engine.info)
         name = models.name_of(path)
         self._tell(Status(self._mark, "trying", name))
-        try:
-            await asyncio.to_thread(models.probe, path)
-        except models.Unusable as fault:
-            return self._fail(str(fault))
+        await asyncio.to_thread(models.probe, path)
         log.warning("Changing to the model %s", name)
+        # Whether it was done is not known before the last step.
         self._undecided = True
         try:
             info = await self._change(path)
-            if info.state != "failed" or before == path:
+            if info.state != "failed" or self._path == path:
+                self._path = path
                 return self._answer(info)
-            back = await self._change(before)
+            back = await self._change(self._path)
             self._fail(f"{info.detail} The server uses {back.name} as before.")
         finally:
             self._undecided = False
 
     async def _change(self, path: Path) -> ModelInfo:
-        self._path = path
         return await self._engine.replace(models.name_of(path), lambda: self._make(path))
 
     def _fail(self, reason: str) -> None:
         log.warning("The model was not changed: %s", reason)
+        before, self._undecided = self._undecided, True
         # Who asked for it in a page hears it there.
-        self._undecided = True
         self._engine.announce(replace(self._engine.info, detail=reason))
-        self._undecided = False
+        self._undecided = before
         self._tell(Status(self._mark, "failed", self._engine.info.name, reason))
 
     def _watch(self, info: ModelInfo) -> None:

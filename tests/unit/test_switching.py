@@ -90,22 +90,25 @@ def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Status]:
     monkeypatch.setattr(models, "tell", told.append)
     monkeypatch.setattr(models, "probe", lambda path: None)
     monkeypatch.setattr(follow, "LOOK_S", 0.001)
-    for name in ("good", "bad", "first"):
+    for name in ("good", "bad", "first", "slow"):
         (tmp_path / f"{name}.gguf").touch()
     return told
 
 
-async def choose(told: list[Status], reference: str) -> Status:
-    mark = models.choose(reference)
-
-    async def answered() -> Status:
+async def until(condition: Callable[[], Any]) -> Any:
+    async def met() -> Any:
         while True:
-            found = next((status for status in told if status.mark == mark and status.state in ("ready", "failed")), None)
-            if found:
-                return found
+            if value := condition():
+                return value
             await asyncio.sleep(0.001)
 
-    return await asyncio.wait_for(answered(), 10)
+    return await asyncio.wait_for(met(), 10)
+
+
+async def choose(told: list[Status], reference: str) -> Status:
+    """What became of it."""
+    mark = models.choose(reference)
+    return await until(lambda: next((status for status in told if status.mark == mark and status.state in ("ready", "failed")), None))
 
 
 async def test_a_choice_is_followed_and_one_that_cannot_be_changes_nothing(
@@ -114,7 +117,7 @@ async def test_a_choice_is_followed_and_one_that_cannot_be_changes_nothing(
     made: list[FakeEngine] = []
 
     def make(path: Path) -> FakeEngine:
-        made.append(FakeEngine(path.stem, *(("failed", "It is broken.") if path.stem == "bad" else ())))
+        made.append(FakeEngine(path.stem, *{"bad": ("failed", "It is broken."), "slow": ("loading", "")}.get(path.stem, ())))
         return made[-1]
 
     engine = Switching(make(tmp_path / "first.gguf"))
@@ -132,6 +135,14 @@ async def test_a_choice_is_followed_and_one_that_cannot_be_changes_nothing(
     assert answer.state == "failed" and answer.detail == "It is broken. The server uses good as before."
     assert [one.info.name for one in made] == ["first", "good", "bad", "good"]
     assert engine.info.state == "ready" and "It is broken" in engine.info.detail
+
+    # One that takes for ever is given up as soon as another is wanted.
+    slow = models.choose(str(tmp_path / "slow.gguf"))
+    await until(lambda: any(status.mark == slow and status.state == "loading" for status in followed))
+    assert (await choose(followed, str(tmp_path / "good.gguf"))).state == "ready"
+    assert [one.info.name for one in made[4:]] == ["slow", "good"] and made[4].closed
+    assert engine.info == ModelInfo("good", "ready")
+    made[4:] = []
 
     def crash(path: Path) -> None:
         raise Unusable("It crashed in its own process.")

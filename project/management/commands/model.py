@@ -167,6 +167,9 @@ class Command(BaseCommand):
         end = time.monotonic() + ANSWER_S
         while True:
             found = models.status()
+            if models.chosen().mark != mark:
+                meter.end()
+                raise CommandError("Another model was chosen meanwhile.")
             if found is None or found.mark != mark:
                 if time.monotonic() > end:
                     return self.stdout.write(f"{name} is chosen. No server answers on {models.data()}: it is used from the next start on.")
