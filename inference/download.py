@@ -47,7 +47,9 @@ def pull(entry: Entry, folder: Folder, progress: Progress) -> Path:
     found = _look_up(entry)
     size, digest = found.size or 0, found.etag or ""
     if not size or not SHA256.fullmatch(digest):
-        raise DownloadFailed(f"{_host()} does not say the size and the checksum of {entry.file}, so it was not fetched.")
+        raise DownloadFailed(
+            f"{_host()} does not say the size and the checksum of {entry.file}, as a model hub does: check the network, and HF_ENDPOINT if it is set."
+        )
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         part = folder.path / f"{entry.name}.{digest[:12]}.part"
@@ -90,8 +92,6 @@ def _look_up(entry: Entry) -> HfFileMetadata:
         raise DownloadFailed(_answered(fault)) from None
     except (httpx2.HTTPError, errors.OfflineModeIsEnabled, ConnectionError) as fault:
         raise Offline(f"{_host()} cannot be reached ({_why(fault)}), so {entry.name} cannot be fetched now.") from None
-    except errors.FileMetadataError:
-        raise DownloadFailed(f"What answers as {_host()} is not a model hub: check the network, and HF_ENDPOINT if it is set.") from None
 
 
 def _claim(file: BinaryIO, entry: Entry) -> None:

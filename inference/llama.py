@@ -12,7 +12,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import Any
 
 from inference import native
 from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
+from inference.mailbox import Mailbox
 from inference.memory import BATCH
 from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, Segment
 from inference.replies import Malformed, Reader
@@ -30,8 +30,6 @@ from inference.templates import ChatTemplate
 log = logging.getLogger(__name__)
 
 SEQUENCES = 16
-# Events of one tick reach the loop together; below the 3 ms that a token may spend in the server.
-TICK_S = 0.002
 PROGRESS_S = 0.1
 # What a slice of prefill may take while other streams decode.
 SLICE_S = 0.015
@@ -73,46 +71,6 @@ class Stream:
         ttft = (self.first - self.asked) * 1000 if self.first else None
         rate = (self.tokens - 1) / (self.last - self.first) if self.first and self.tokens > 1 and self.last > self.first else None
         return self.tokens, ttft, rate
-
-
-class Mailbox:
-    """Carries events from the engine thread to listeners on the loop, merged per tick, in order."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._items: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._scheduled = False
-        self._drained = 0.0
-
-    def post(self, callback: Callable[[Any], None], events: Iterable[Any]) -> None:
-        """From any thread."""
-        self._items.extend((callback, event) for event in events)
-        if not self._scheduled:
-            self._scheduled = True
-            try:
-                self._loop.call_soon_threadsafe(self._wake)
-            except RuntimeError:
-                self._items.clear()  # the loop has ended: nobody listens
-
-    def _wake(self) -> None:
-        wait = self._drained + TICK_S - self._loop.time()
-        if wait > 0:
-            self._loop.call_later(wait, self._drain)
-        else:
-            self._drain()
-
-    def _drain(self) -> None:
-        self._scheduled = False
-        self._drained = self._loop.time()
-        batches: dict[Callable[[Any], None], list[Any]] = {}
-        while self._items:
-            callback, event = self._items.popleft()
-            batches.setdefault(callback, []).append(event)
-        for callback, events in batches.items():
-            try:
-                callback(events)
-            except Exception:
-                log.exception("A listener of the engine failed")
 
 
 class LlamaEngine:

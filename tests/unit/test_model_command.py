@@ -163,7 +163,8 @@ def test_without_a_network_it_is_said_what_still_works(model: Run, hub: Hub) -> 
 
 def test_what_is_no_hub_is_said(model: Run, hub: Hub) -> None:
     hub.headers_of_hub = False
-    assert "checksum" in refused(model("pull", NAME))
+    said = refused(model("pull", NAME))
+    assert "checksum" in said and "HF_ENDPOINT" in said
 
 
 def test_files_and_folders_of_ones_own(model: Run, hub: Hub, tmp_path: Path) -> None:
