@@ -170,8 +170,16 @@ TO_CLIENT: dict[str, Message] = {
         ),
         Message(
             "model",
-            "The model's state, whenever it changes.",
-            (Field("model", dict, "`{name, state, detail}`; state: `loading`, `ready`, `failed`"),),
+            "The model's state, whenever it changes. The server may change to another model at any time: runs under way finish as `stopped`, "
+            "those that are asked for while it loads wait.",
+            (
+                Field(
+                    "model",
+                    dict,
+                    "`{name, state, detail, progress}`; state: `loading`, `ready`, `failed`; detail: for people; "
+                    "progress: 0 to 1 of the loading, null while it is unknown",
+                ),
+            ),
         ),
         Message(
             "saved",

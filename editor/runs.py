@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CARDS = 200
 UNDOABLE = 30
-LARGER_MODEL = "The built-in model does small, plain edits. For more, give Ensemble a larger one: ENSEMBLE_MODEL=/path/to/model.gguf make run."
+LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
 
 
 @dataclass(eq=False)
@@ -457,7 +457,7 @@ class Runs:
 
 
 def public_model(info: ModelInfo) -> dict[str, Any]:
-    return {"name": info.name, "state": info.state, "detail": info.detail}
+    return {"name": info.name, "state": info.state, "detail": info.detail, "progress": info.progress}
 
 
 def _log_fault(future: Any) -> None:

@@ -84,11 +84,14 @@ Listener = Callable[[Sequence[Event]], None]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """``state``: loading, ready or failed (``detail`` says why). ``region_lines``: the most lines of a region."""
+    """``state``: loading, ready or failed (``detail`` says why). ``progress``: 0 to 1 of the loading, None while unknown.
+
+    ``region_lines``: the most lines of a region."""
 
     name: str
     state: Literal["loading", "ready", "failed"] = "loading"
     detail: str = ""
+    progress: float | None = None
     format: str = ""
     context: int = 0
     region_lines: int = 0
@@ -120,5 +123,5 @@ class Engine(Protocol):
     def forget(self, cache: str) -> None:
         """Drops everything evaluated for a cache domain."""
 
-    def close(self) -> None:
-        """Ends the engine and waits for its thread."""
+    def close(self, reason: str = "") -> None:
+        """Ends the engine and waits for its thread. Runs under way end as stopped, with this reason."""

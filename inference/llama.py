@@ -12,7 +12,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,16 +20,16 @@ from typing import Any
 
 from inference import native
 from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
-from inference.prompts import ChatFormat, Format, PatchFormat, Prompt, Segment
+from inference.mailbox import Mailbox
+from inference.memory import BATCH
+from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, Segment
 from inference.replies import Malformed, Reader
 from inference.scheduler import Copy, Job, Scheduler, Truncate
+from inference.templates import ChatTemplate
 
 log = logging.getLogger(__name__)
 
 SEQUENCES = 16
-BATCH = 512
-# Events of one tick reach the loop together; below the 3 ms that a token may spend in the server.
-TICK_S = 0.002
 PROGRESS_S = 0.1
 # What a slice of prefill may take while other streams decode.
 SLICE_S = 0.015
@@ -74,46 +73,6 @@ class Stream:
         return self.tokens, ttft, rate
 
 
-class Mailbox:
-    """Carries events from the engine thread to listeners on the loop, merged per tick, in order."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._items: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._scheduled = False
-        self._drained = 0.0
-
-    def post(self, callback: Callable[[Any], None], events: Iterable[Any]) -> None:
-        """From any thread."""
-        self._items.extend((callback, event) for event in events)
-        if not self._scheduled:
-            self._scheduled = True
-            try:
-                self._loop.call_soon_threadsafe(self._wake)
-            except RuntimeError:
-                self._items.clear()  # the loop has ended: nobody listens
-
-    def _wake(self) -> None:
-        wait = self._drained + TICK_S - self._loop.time()
-        if wait > 0:
-            self._loop.call_later(wait, self._drain)
-        else:
-            self._drain()
-
-    def _drain(self) -> None:
-        self._scheduled = False
-        self._drained = self._loop.time()
-        batches: dict[Callable[[Any], None], list[Any]] = {}
-        while self._items:
-            callback, event = self._items.popleft()
-            batches.setdefault(callback, []).append(event)
-        for callback, events in batches.items():
-            try:
-                callback(events)
-            except Exception:
-                log.exception("A listener of the engine failed")
-
-
 class LlamaEngine:
     """Implements ``inference.api.Engine``."""
 
@@ -127,6 +86,8 @@ class LlamaEngine:
         self._batch_runs: frozenset[str] = frozenset()
         self._abort = native.AbortFlag()
         self._prefill_rate = 2000.0
+        self._closing = False
+        self._end: int | None = None
         self._thread = threading.Thread(target=self._main, name="engine", daemon=True)
         self._thread.start()
 
@@ -150,24 +111,27 @@ class LlamaEngine:
     def forget(self, cache: str) -> None:
         self._commands.put(("forget", cache))
 
-    def close(self) -> None:
-        self._commands.put(("close",))
+    def close(self, reason: str = "") -> None:
+        self._closing = True
+        self._commands.put(("close", reason or "The server is stopping."))
         self._abort.set()
         self._thread.join(timeout=10)
 
     # The engine thread.
 
     def _main(self) -> None:
+        reason = ""
         try:
             self._load()
         except Exception as fault:
             log.exception("The model could not be loaded")
-            self._set_info(state="failed", detail=str(fault))
+            self._set_info(state="failed", detail=str(fault), progress=None)
         while True:
             busy = self.info.state == "ready" and bool(self._scheduler.jobs)
             try:
                 command = self._commands.get(block=not busy)
                 if command[0] == "close":
+                    reason = command[1]
                     break
                 getattr(self, "_do_" + command[0])(*command[1:])
                 continue  # every command that has come is heard before the next step
@@ -179,7 +143,7 @@ class LlamaEngine:
                 log.exception("A step of the engine failed")
                 self._fail_all(f"The model failed: {fault}")
         for stream in list(self._streams.values()):
-            self._finish(stream, "stopped", "The server is stopping.")
+            self._finish(stream, "stopped", reason)
         if self.info.state == "ready":
             self._context.close()
 
@@ -194,15 +158,24 @@ class LlamaEngine:
             threads=options.threads,
             extra_buffers=options.extra_buffers,
             abort=self._abort,
+            progress=self._loading,
         )
-        self._format = self._choose_format()
+        self._set_info(detail="It is loaded and being tried.", progress=1.0)
+        try:
+            self._format = self._choose_format()
+            self._measure()
+        except Exception:
+            # Another model may be asked for next, and need the memory.
+            self._context.close()
+            raise
         self._scheduler = Scheduler(SEQUENCES, options.idle_cells)
         self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
-        self._measure()
         seconds = time.perf_counter() - begun
         log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, self._prefill_rate)
         self._set_info(
             state="ready",
+            detail="",
+            progress=None,
             format=self._format.name,
             context=self._context.size,
             region_lines=self._format.region_lines,
@@ -210,15 +183,25 @@ class LlamaEngine:
             facts={"load_s": f"{seconds:.2f}", "prompt_tokens_per_s": f"{self._prefill_rate:.0f}"},
         )
 
+    def _loading(self, share: float) -> bool:
+        """llama.cpp calls it for every tensor; people hear of whole hundredths."""
+        if self.info.progress is None or int(share * 100) > int(self.info.progress * 100):
+            self._set_info(progress=share)
+        return not self._closing
+
     def _choose_format(self) -> Format:
         if len(self._context.tokenize("<|patch|>", True)) == 1 and len(self._context.tokenize("<|L1|>", True)) == 1:
             return PatchFormat()
-        template = self._context.chat_template()
-        if not template:
+        text = self._context.chat_template()
+        if not text:
             raise ValueError(
                 f"{self._options.path.name} carries no chat template, so Ensemble cannot ask it for edits: use an instruct or chat model."
             )
-        return ChatFormat(template, self._context.size, *self._context.bos_eos())
+        template = ChatTemplate(text, SYSTEM, *self._context.bos_eos(), self._context.adds_bos())
+        # Files forget to say that their end of turn ends anything; some lack the token.
+        end = self._context.tokenize(template.end_of_turn, True)
+        self._end = end[0] if len(end) == 1 else None
+        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "")
 
     def _measure(self) -> None:
         """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
@@ -345,7 +328,7 @@ class LlamaEngine:
         stream.first = stream.first or now
         events: list[Event] = []
         try:
-            ended = self._context.is_end(token)
+            ended = token == self._end or self._context.is_end(token)
             if ended:
                 rest = stream.decoder.decode(b"", True)
                 events += stream.reader.feed(rest, False) if rest else []

@@ -6,7 +6,7 @@ Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the eng
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,91 @@ class AbortFlag:
         self._buffer[0] = b"\x00"
 
 
-class Context:
+class Vocabulary:
+    """A model file's words and what it says of itself. Raises ModelError where the file is no model.
+
+    ``weights``: False loads the vocabulary alone. ``progress`` hears the share that is loaded, from 0 to 1, and gives up where it answers False.
+    """
+
+    def __init__(self, path: Path, *, weights: bool = False, extra_buffers: bool = True, progress: Callable[[float], bool] | None = None) -> None:
+        if not path.is_file():
+            raise ModelError(f"The model file {path} does not exist.")
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ModelError(f"{path} is not a GGUF model file.")
+        c.llama_log_set(_quiet, ctypes.c_void_p(0))
+        c.llama_backend_init()
+        params = c.llama_model_default_params()
+        params.vocab_only = not weights
+        params.use_extra_bufts = extra_buffers
+        if progress:
+            params.progress_callback = c.llama_progress_callback(lambda share, _: progress(share))
+        self._model = c.llama_model_load_from_file(str(path).encode(), params)
+        if not self._model:
+            raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
+        self._vocab = c.llama_model_get_vocab(self._model)
+        self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
+        self._pieces: dict[int, bytes] = {}
+        # SentencePiece vocabularies put a space before a text that stands alone; ours are parts of one.
+        self._lead: tuple[int, ...] = ()
+        if c.llama_vocab_type(self._vocab) == c.LLAMA_VOCAB_TYPE_SPM:
+            self._lead = self._tokenize("\n", False)
+
+    def close(self) -> None:
+        c.llama_model_free(self._model)
+
+    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        """Without special tokens at the ends; ``special``: control tokens written in the text are parsed.
+
+        The tokens of texts that follow each other, put together, are the tokens of one text with exactly their characters.
+        """
+        if not self._lead or not text:
+            return self._tokenize(text, special)
+        tokens = self._tokenize("\n" + text, special)
+        return tokens[len(self._lead) :]
+
+    def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
+        data = text.encode()
+        room = len(data) + 8
+        buffer = (c.llama_token * room)()
+        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
+        if count < 0:
+            buffer = (c.llama_token * -count)()
+            count = c.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, special)
+        return tuple(buffer[:count])
+
+    def piece(self, token: int) -> bytes:
+        """The token's bytes; they may hold half a character. Control tokens give their name."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(256)
+            length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+            if length < 0:
+                buffer = ctypes.create_string_buffer(-length)
+                length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+            known = self._pieces[token] = buffer.raw[:length]
+        return known
+
+    def is_control(self, token: int) -> bool:
+        return bool(c.llama_vocab_is_control(self._vocab, token))
+
+    def is_end(self, token: int) -> bool:
+        return bool(c.llama_vocab_is_eog(self._vocab, token))
+
+    def chat_template(self) -> str:
+        text = c.llama_model_chat_template(self._model, None)
+        return text.decode() if text else ""
+
+    def bos_eos(self) -> tuple[str, str]:
+        bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
+        return (self.piece(bos).decode() if bos >= 0 else "", self.piece(eos).decode() if eos >= 0 else "")
+
+    def adds_bos(self) -> bool:
+        """Whether the model was trained with its first token before every text."""
+        return bool(c.llama_vocab_get_add_bos(self._vocab))
+
+
+class Context(Vocabulary):
     """A model with one context of ``context`` tokens a sequence. Raises ModelError where the file is no model."""
 
     def __init__(
@@ -54,21 +138,9 @@ class Context:
         threads: int,
         extra_buffers: bool,
         abort: AbortFlag | None = None,
+        progress: Callable[[float], bool] | None = None,
     ) -> None:
-        if not path.is_file():
-            raise ModelError(f"The model file {path} does not exist.")
-        with path.open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise ModelError(f"{path} is not a GGUF model file.")
-        c.llama_log_set(_quiet, ctypes.c_void_p(0))
-        c.llama_backend_init()
-        model_params = c.llama_model_default_params()
-        model_params.use_extra_bufts = extra_buffers
-        self._model = c.llama_model_load_from_file(str(path).encode(), model_params)
-        if not self._model:
-            raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
-        self._vocab = c.llama_model_get_vocab(self._model)
-        self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
+        super().__init__(path, weights=True, extra_buffers=extra_buffers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
         self.parameters = c.llama_model_n_params(self._model)
@@ -89,23 +161,11 @@ class Context:
             c.llama_set_abort_callback(self._context, abort.callback, abort.data)
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(batch, 0, 1)
-        self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
         c.llama_batch_free(self._batch)
         c.llama_free(self._context)
-        c.llama_model_free(self._model)
-
-    def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        """Without special tokens at the ends; ``special``: control tokens written in the text are parsed."""
-        data = text.encode()
-        room = len(data) + 8
-        buffer = (c.llama_token * room)()
-        count = c.llama_tokenize(self._vocab, data, len(data), buffer, room, False, special)
-        if count < 0:
-            buffer = (c.llama_token * -count)()
-            count = c.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, special)
-        return tuple(buffer[:count])
+        super().close()
 
     def decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> int:
         """Evaluates (sequence, position, token, logits wanted) entries. Returns OK, NO_ROOM, ABORTED or a negative fault."""
@@ -127,24 +187,6 @@ class Context:
         best = int(logits.argmax())
         return best if np.isfinite(logits[best]) else None
 
-    def piece(self, token: int) -> bytes:
-        """The token's bytes; they may hold half a character. Control tokens give their name."""
-        known = self._pieces.get(token)
-        if known is None:
-            buffer = ctypes.create_string_buffer(256)
-            length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
-            if length < 0:
-                buffer = ctypes.create_string_buffer(-length)
-                length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
-            known = self._pieces[token] = buffer.raw[:length]
-        return known
-
-    def is_control(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_control(self._vocab, token))
-
-    def is_end(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_eog(self._vocab, token))
-
     def copy(self, source: int, target: int, length: int) -> None:
         """Metadata only: both sequences share the cells."""
         c.llama_memory_seq_cp(self._memory, source, target, 0, length)
@@ -154,11 +196,3 @@ class Context:
 
     def length(self, sequence: int) -> int:
         return int(c.llama_memory_seq_pos_max(self._memory, sequence)) + 1
-
-    def chat_template(self) -> str:
-        text = c.llama_model_chat_template(self._model, None)
-        return text.decode() if text else ""
-
-    def bos_eos(self) -> tuple[str, str]:
-        bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
-        return (self.piece(bos).decode() if bos >= 0 else "", self.piece(eos).decode() if eos >= 0 else "")

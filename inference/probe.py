@@ -48,6 +48,8 @@ def probe(path: str, *, extra_buffers: bool) -> dict[str, Any]:
     model = llama_cpp.llama_model_load_from_file(path.encode(), model_params)
     if not model:
         raise CannotLoadError(" ".join(" ".join(errors).split()) or "llama.cpp gives no reason")
+    if not llama_cpp.llama_model_chat_template(model, None) and not _has_token(model, b"<|patch|>"):
+        raise CannotLoadError("it carries no chat template, so Ensemble cannot ask it for edits; an instruct or chat model does")
     context_params = llama_cpp.llama_context_default_params()
     context_params.n_ctx = CONTEXT_TOKENS
     context_params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -78,6 +80,12 @@ def probe(path: str, *, extra_buffers: bool) -> dict[str, Any]:
     llama_cpp.llama_model_free(model)
     llama_cpp.llama_log_set(llama_cpp.llama_log_callback(), ctypes.c_void_p(0))
     return result
+
+
+def _has_token(model: Any, text: bytes) -> bool:
+    room = len(text) + 2
+    tokens = (llama_cpp.llama_token * room)()
+    return llama_cpp.llama_tokenize(llama_cpp.llama_model_get_vocab(model), text, len(text), tokens, room, False, True) == 1
 
 
 def _step(context: Any, tokens: list[int], vocabulary: int) -> int:

@@ -8,12 +8,10 @@ so an instruction that grows leaves the tokens before it unchanged.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import jinja2.sandbox
 
 from inference.api import Task
-from inference.replies import PatchReader, Reader, RewriteReader
+from inference.replies import PatchReader, Reader, RewriteReader, StopAt
+from inference.templates import ChatTemplate
 
 
 @dataclass(frozen=True)
@@ -88,22 +86,20 @@ SYSTEM = (
 
 
 class ChatFormat(Format):
-    """Any chat model, through the template that its GGUF carries (Jinja, as Hugging Face writes them).
+    """Any chat model, through the template that its GGUF carries.
 
     ``context``: tokens the model can hold. Text around the region is cut to a share of it, by an estimate of
     three characters a token; the region and the room for its rewrite come first.
+    ``stop_text``: ends a reply where the model writes it in plain letters, as it does when its file lacks the token.
     """
 
     name = "chat"
     region_lines = 400
 
-    def __init__(self, template: str, context: int, bos: str = "", eos: str = "") -> None:
-        environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals["raise_exception"] = _raise
-        environment.globals["strftime_now"] = lambda pattern: ""
-        self._template = environment.from_string(template)
-        self._names = {"bos_token": bos, "eos_token": eos}
+    def __init__(self, template: ChatTemplate, context: int, stop_text: str = "") -> None:
+        self._template = template
         self._context = context
+        self._stop_text = stop_text
 
     def prompt(self, task: Task) -> Prompt:
         room = max(0, self._context * 3 - 2 * len(task.region) - len(task.instruction) - 2000)
@@ -126,28 +122,9 @@ class ChatFormat(Format):
             f"{after}\n\n{earlier}Instruction: ",
             task.instruction.strip(),
         )
-        head, tail = self._around()
-        segments = (Segment(head, True), *(Segment(part) for part in parts))
-        return Prompt(segments, (Segment(tail, True),), " ".join(notes))
-
-    def _around(self) -> tuple[str, str]:
-        """The rendered template before and after the user's text, which is tokenised apart from it."""
-        mark = "\x02user\x03"
-        messages: list[dict[str, Any]] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": mark}]
-        try:
-            text = self._template.render(messages=messages, add_generation_prompt=True, **self._names)
-        except jinja2.TemplateError:
-            # Some templates refuse a system message: it goes before the user's text then.
-            messages = [{"role": "user", "content": f"{SYSTEM}\n\n{mark}"}]
-            text = self._template.render(messages=messages, add_generation_prompt=True, **self._names)
-        head, found, tail = text.partition(mark)
-        if not found:
-            raise jinja2.TemplateError("the chat template leaves out the user's message")
-        return head, tail
+        segments = (Segment(self._template.head, True), *(Segment(part) for part in parts))
+        return Prompt(segments, (Segment(self._template.tail, True),), " ".join(notes))
 
     def reader(self, task: Task) -> Reader:
-        return RewriteReader(region_line_count(task.region), task.region)
-
-
-def _raise(message: str) -> None:
-    raise jinja2.TemplateError(message)
+        reader = RewriteReader(region_line_count(task.region), task.region)
+        return StopAt(reader, self._stop_text) if self._stop_text else reader

@@ -166,3 +166,31 @@ class RewriteReader:
             out.append(Hunk(1, self._lines))
         out.append(Text("\n" * self._blank + text))
         self._blank = 0
+
+
+class StopAt:
+    """Lets text through to another reader up to a marker that the model writes in plain letters."""
+
+    def __init__(self, reader: Reader, marker: str) -> None:
+        self.complete = False
+        self._reader = reader
+        self._marker = marker
+        self._held = ""  # may be the marker's beginning
+
+    def feed(self, piece: str, control: bool) -> list[Event]:
+        if control or self.complete:
+            return []
+        text, found, _ = (self._held + piece).partition(self._marker)
+        if found:
+            self._held = text
+            return self.finish()
+        held = next((n for n in range(min(len(text), len(self._marker) - 1), 0, -1) if self._marker.startswith(text[-n:])), 0)
+        self._held = text[len(text) - held :]
+        out = self._reader.feed(text[: len(text) - held], False) if len(text) > held else []
+        self.complete = self._reader.complete
+        return out
+
+    def finish(self) -> list[Event]:
+        out = self._reader.feed(self._held, False) if self._held else []
+        self.complete = True
+        return out + self._reader.finish()

@@ -39,8 +39,15 @@ SETTINGS: tuple[Setting, ...] = (
         "`sqlite:///path` or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` for a socket "
         "and `?sslmode=require` and the like as libpq has them; default: a SQLite file in the data folder.",
     ),
-    Setting("ENSEMBLE_DATA", str, "data", "Folder for the database and the secret key."),
-    Setting("ENSEMBLE_MODEL", str, "", "Path of a GGUF file; default: the embedded model."),
+    Setting("ENSEMBLE_DATA", str, "data", "Folder for the database, the secret key and installed models."),
+    Setting(
+        "ENSEMBLE_MODEL",
+        str,
+        "",
+        "Path of a GGUF file, or name of an installed model; default: what `./manage.py model use` has chosen, else the embedded model.",
+    ),
+    Setting("ENSEMBLE_MODELS", str, "", "Folder of GGUF files, to install into and to choose from; default: `models` in the data folder."),
+    Setting("ENSEMBLE_HOSTS_CHOOSE_MODEL", bool, False, "Lets the host of any session choose among the installed models, for the whole server."),
     Setting("ENSEMBLE_THREADS", int, 0, "Threads of the model; 0 chooses: one for small models, else one for each core."),
     Setting("ENSEMBLE_SECRET_KEY", str, "", "Key that links and cookies are made with; default: one made at the first start, in the data folder."),
     Setting(
@@ -147,10 +154,6 @@ def _sqlite(name: str) -> dict[str, Any]:
         },
         "TEST": {"NAME": name + ".test"},
     }
-
-
-def model_path(value: str) -> Path:
-    return Path(value).expanduser() if value else EMBEDDED_MODEL
 
 
 def data_folder(value: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from editor import manage, views
-from project import health
+from project import health, modelviews
 
 urlpatterns = [
     path("", views.landing),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/sessions/<str:session>/links/<str:link>/rotate", manage.rotate),
     path("api/sessions/<str:session>/participants", manage.participants),
     path("api/sessions/<str:session>/participants/<str:participant>", manage.participant),
+    path("api/sessions/<str:session>/model", modelviews.model),
     path("api/sessions/<str:session>/qr.svg", views.qr),
     path("api/sessions/<str:session>/export.zip", views.export),
     path("api/sessions/<str:session>/history", views.history_overview),

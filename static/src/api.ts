@@ -160,6 +160,23 @@ export async function removeGuest(id: string, participant: string): Promise<void
   await request("DELETE", `/api/sessions/${id}/participants/${participant}`);
 }
 
+/** A model that is installed on the server; `fit` is null where its memory is not known. */
+export interface InstalledModel {
+  model: string;
+  bytes: number;
+  fit: "fits" | "tight" | "too large" | null;
+  in_use: boolean;
+}
+
+export function listModels(id: string): Promise<{ may_choose: boolean; models: InstalledModel[] }> {
+  return json("GET", `/api/sessions/${id}/model`);
+}
+
+/** For the whole server; what comes of it is told to everybody by the message `model`. */
+export async function useModel(id: string, model: string): Promise<void> {
+  await request("PUT", `/api/sessions/${id}/model`, { model });
+}
+
 // The history.
 
 export function historyOverview(id: string): Promise<Overview> {

@@ -53,6 +53,8 @@ export interface Model {
   name: string;
   state: "loading" | "ready" | "failed";
   detail: string;
+  /** 0 to 1 of the loading; null while it is unknown. */
+  progress: number | null;
 }
 
 export interface DiffLine {

@@ -14,6 +14,7 @@ import { HistoryView } from "./historyview";
 import { Hosting } from "./hosting";
 import { InstructionBar, showShortcuts } from "./instruction";
 import { offerKept } from "./keptcopy";
+import { setUpModels } from "./models";
 import { rememberedName, rememberName } from "./names";
 import { type Action, banner, clearBanner, toast } from "./notices";
 import { Offline } from "./offline";
@@ -149,6 +150,7 @@ function start(joined: Joined, away: boolean): void {
   });
   new InstructionBar({ connection, editor, runs, rights, isMe });
   const share = new Share(session, joined.links, rights);
+  setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs });
   new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.api import Event, Finished, Started, Task, Text
+from inference.api import Event, Finished, ModelInfo, Started, Task, Text
 from inference.llama import LlamaEngine, Options
 from project import config
 
@@ -147,3 +147,25 @@ async def test_a_broken_model_file_is_said_in_plain_words(tmp_path: Path, damage
         assert str(path) in running.info.detail
         finished = await (await answer(running, "run", TASK)).finished()
         assert finished.outcome == "failed"
+
+
+async def test_loading_tells_how_far_it_is_and_can_be_given_up(chat_model: Path) -> None:
+    loop = asyncio.get_running_loop()
+    infos: list[ModelInfo] = []
+    running = LlamaEngine(Options(chat_model, "test", context=4096, threads=1), loop)
+    ready = asyncio.Event()
+
+    def watch(info: ModelInfo) -> None:
+        infos.append(info)
+        if info.state != "loading":
+            ready.set()
+
+    running.watch(watch)
+    await asyncio.wait_for(ready.wait(), 60)
+    running.close()
+    shares = [info.progress for info in infos if info.progress is not None]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert infos[-1].state == "ready" and infos[-1].progress is None
+    given_up = LlamaEngine(Options(chat_model, "test", context=4096, threads=1), loop)
+    given_up.close()
+    assert not given_up._thread.is_alive() and given_up.info.state != "ready"

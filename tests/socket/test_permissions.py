@@ -143,6 +143,8 @@ WAYS: tuple[tuple[Action, str, Callable[[Someone], Awaitable[bool]]], ...] = (
     ("manage", "DELETE session", http("DELETE", "")),
     ("manage", "POST rotate", http("POST", "/links/view/rotate")),
     ("manage", "GET participants", http("GET", "/participants")),
+    ("manage", "GET model", http("GET", "/model")),
+    ("manage", "PUT model", http("PUT", "/model", {"model": "nothing"})),
     ("manage", "PATCH participant", http("PATCH", "/participants/nobody", {"role": "viewer"})),
     ("manage", "DELETE participant", http("DELETE", "/participants/nobody")),
 )  # fmt: skip
@@ -207,4 +209,4 @@ def test_the_matrix_is_whole() -> None:
     assert {name: action for action, name, _ in WAYS if name in protocol.TO_SERVER} == consumers.NEEDS
     routes = {str(pattern.pattern) for pattern in get_resolver().url_patterns}
     # Those that are for a session, but for the one that lets people in.
-    assert len([route for route in routes if route.startswith("api/sessions/<") and not route.endswith("/join")]) == 9
+    assert len([route for route in routes if route.startswith("api/sessions/<") and not route.endswith("/join")]) == 10

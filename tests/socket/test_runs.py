@@ -156,7 +156,7 @@ async def test_a_request_beyond_the_built_in_model_is_declined_in_plain_words(se
         finished = await ada.message("run.finished")
         if server.text(session, "a.py") == "x = 1\n":
             assert finished["outcome"] in ("declined", "failed")
-            assert "ENSEMBLE_MODEL" in finished["reason"] or "form" in finished["reason"]
+            assert "manage.py model list" in finished["reason"] or "form" in finished["reason"]
 
 
 async def test_many_people_run_at_the_same_time(server: Server) -> None:

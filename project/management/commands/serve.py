@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +11,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from project import config
+from inference.catalogue import UnknownModel
+from project import config, models
 
 
 class Command(BaseCommand):
@@ -24,7 +23,8 @@ class Command(BaseCommand):
         host, port = values["HOST"], values["PORT"]
         bound = _bind(host, port)
         _check_data()
-        _check_model()
+        if notice := _check_model():
+            self.stdout.write(notice)
         try:
             call_command("migrate", verbosity=0, interactive=False)
             with connection.cursor() as cursor:
@@ -119,19 +119,9 @@ def _check_data() -> None:
         raise CommandError(f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
 
 
-def _check_model() -> None:
-    """A file that crashes llama.cpp would take the server with it: a child process tries it first, once a file."""
-    path = config.model_path(config.values["ENSEMBLE_MODEL"])
-    way_out = "Set ENSEMBLE_MODEL to a GGUF file, or leave it empty for the embedded model."
-    if not path.is_file():
-        raise CommandError(f"The model file {path} does not exist. {way_out}")
-    status = path.stat()
-    stamp = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {sys.version_info[:2]}"
-    known = settings.DATA / "model.probed"
-    if known.exists() and known.read_text() == stamp:
-        return
-    result = subprocess.run([sys.executable, "-m", "inference.probe", str(path)], cwd=config.BASE, capture_output=True, text=True, check=False)
-    if result.returncode:
-        reason = (result.stderr.strip().splitlines() or [f"llama.cpp ended with status {result.returncode}"])[-1]
-        raise CommandError(f"The model {path} cannot be used: {reason.removeprefix(f'{path}: ')}. {way_out}")
-    known.write_text(stamp)
+def _check_model() -> str:
+    """Raises CommandError where what the environment says cannot be. Returns what is to be said of a choice that cannot be any more."""
+    try:
+        return models.first()[1]
+    except (UnknownModel, models.Unusable) as fault:
+        raise CommandError(f"{fault} Set ENSEMBLE_MODEL to a GGUF file, or leave it empty for the embedded model.") from None

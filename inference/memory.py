@@ -1,0 +1,85 @@
+"""How much memory a model takes, computed from its shape, and how much this machine has. Pure but for ``available``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# Tokens of one llama_decode; the context is made for as many.
+BATCH = 512
+MIB = 2**20
+# What Python, Django and the rooms take beside the model.
+SERVER_BYTES = 300 * MIB
+
+Fit = Literal["fits", "tight", "too large"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A pure-attention model's figures, named as GGUF names them. ``context``: tokens it was trained for."""
+
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    width: int
+    vocabulary: int
+    context: int
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Keys and values of ``tokens`` cells at two bytes a number (f16)."""
+        return 2 * 2 * self.layers * self.kv_heads * self.head_size * tokens
+
+    def work_bytes(self, tokens: int) -> int:
+        """Buffers of one batch: its logits, or without flash attention its scores and mask, whichever is larger.
+
+        As llama.cpp allocates them; a test compares this with what it reports.
+        """
+        logits = BATCH * self.vocabulary * 4
+        scores = (self.heads + 1) * BATCH * tokens * 4
+        return max(logits, scores) + 5 * BATCH * self.width * 4
+
+    def needed(self, file_bytes: int, tokens: int) -> int | None:
+        """Bytes for the weights and a context of ``tokens``; None beyond what the model was trained for."""
+        if tokens > self.context:
+            return None
+        return file_bytes + self.cache_bytes(tokens) + self.work_bytes(tokens)
+
+
+def fit(needed: int, total: int, free: int) -> Fit:
+    """``tight``: the machine has the memory, but other programs hold some of it just now, or little would be left."""
+    needed += SERVER_BYTES
+    if needed > total:
+        return "too large"
+    return "fits" if needed <= min(free, total * 0.9) else "tight"
+
+
+def available() -> tuple[int, int]:
+    """Bytes of memory that this process may use in all, and that are free now. A container's limit counts."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = total
+    about = Path("/proc/meminfo")
+    if about.is_file():
+        for line in about.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free = int(line.split()[1]) * 1024
+    limit, used = _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory.current")
+    if limit and limit < total:
+        total, free = limit, min(free, max(0, limit - (used or 0)))
+    return total, free
+
+
+def _number(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def human(size: int) -> str:
+    """``4.7 GB``: decimal, as files and disks are counted."""
+    if size >= 10**9:
+        return f"{size / 10**9:.1f} GB"
+    return f"{size / 10**6:.0f} MB" if size >= 10**6 else f"{size / 1000:.0f} kB"

@@ -1,0 +1,227 @@
+"""``manage.py model`` as an operator uses it, against a hub of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from inference import download
+from inference.catalogue import catalogue
+from tests.conftest import ROOT, wait_until
+from tests.unit.hub import Hub
+
+NAME = "qwen2.5-coder-0.5b"
+MIB = 2**20
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    from benchmarks.random_gguf import make
+    from project.bootstrap import llama
+
+    path = tmp_path_factory.mktemp("hub") / "small.gguf"
+    make(path, llama.source() / "models" / "ggml-vocab-qwen2.gguf", layers=1, width=32, inner=64, heads=2, kv_heads=1, quantization="Q8_0")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def hub(small_model: bytes) -> Iterator[Hub]:
+    running = Hub(small_model)
+    yield running
+    running.close()
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def model(tmp_path: Path, hub: Hub) -> Run:
+    """``manage.py model ...`` in a data folder of the test's own."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        variables = {
+            **os.environ,
+            "ENSEMBLE_DATA": str(tmp_path),
+            "ENSEMBLE_MODEL": "",
+            "HF_ENDPOINT": hub.url,
+            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+            "HF_TOKEN": "hf_secret",
+            **environment,
+        }
+        return subprocess.run(
+            [sys.executable, "manage.py", "model", *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def ok(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence that it ends with."""
+    assert result.returncode not in (0, -11), result.stdout
+    assert "Traceback" not in result.stderr, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_model_is_fetched_used_and_removed(model: Run, hub: Hub, tmp_path: Path) -> None:
+    assert re.search(rf"^ +{NAME} ", ok(model("list")), re.MULTILINE)
+    told = ok(model("pull", NAME))
+    assert "fetching" in told and "is installed" in told
+    installed = tmp_path / "models" / f"{NAME}.gguf"
+    assert installed.read_bytes() == hub.content
+    assert list(installed.parent.iterdir()) == [installed]
+    assert "installed already" in ok(model("pull", NAME))
+    assert "used from the next start on" in ok(model("use", NAME))
+    assert re.search(rf"^\* +{NAME} +installed ", ok(model("list")), re.MULTILINE)
+    assert "in use" in refused(model("remove", NAME))
+    ok(model("use", "built-in"))
+    assert "are free again" in ok(model("remove", NAME))
+    assert not installed.exists()
+    # The hub is asked for what anybody may have, with no token of the operator's, and for nothing else.
+    assert set(hub.tokens) == {""}
+    assert all("/resolve/" in path or path.startswith("/cdn/") for path in hub.asked)
+
+
+def test_a_broken_download_goes_on_where_it_was(model: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.trouble = [("break", 2 * MIB + 100), ("break", MIB + 100), ("refuse", 503)]
+    assert "error 503" in refused(model("pull", NAME))
+    assert "broken off" in ok(model("list"))
+    ok(model("pull", NAME))
+    # A piece of a MiB that was not whole is fetched again.
+    assert hub.ranges == [0, 2 * MIB, 3 * MIB]
+    assert (tmp_path / "models" / f"{NAME}.gguf").read_bytes() == hub.content
+
+
+def test_a_server_that_gives_the_whole_again_does_no_harm(model: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.trouble = [("break", 2 * MIB), ("whole", 0)]
+    ok(model("pull", NAME))
+    assert (tmp_path / "models" / f"{NAME}.gguf").read_bytes() == hub.content
+
+
+def test_a_stalled_download_goes_on(model: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.trouble = [("stall", 3 * MIB)]
+    ok(model("pull", NAME))
+    assert len(hub.ranges) == 2 and hub.ranges[1] > 0
+    assert (tmp_path / "models" / f"{NAME}.gguf").read_bytes() == hub.content
+
+
+def test_a_damaged_download_is_not_kept(model: Run, hub: Hub, tmp_path: Path) -> None:
+    good = hub.content
+    hub.content = good[:1000] + b"damage" + good[1006:]
+    assert "damaged on its way" in refused(model("pull", NAME))
+    assert not (tmp_path / "models" / f"{NAME}.gguf").exists()
+    hub.content = good
+    ok(model("pull", NAME))
+    assert (tmp_path / "models" / f"{NAME}.gguf").read_bytes() == good
+
+
+def test_a_newer_version_begins_anew(model: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.trouble = [("break", 2 * MIB), ("refuse", 500)]
+    refused(model("pull", NAME))
+    hub.content = hub.content + bytes(1000)
+    hub.digest = hub.says_digest = hashlib.sha256(hub.content).hexdigest()
+    ok(model("pull", NAME))
+    assert hub.ranges[-1] == 0
+    assert [file.name for file in (tmp_path / "models").iterdir()] == [f"{NAME}.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, "RepoNotFound", "does not have"),
+        (404, "EntryNotFound", "does not have"),
+        (403, "GatedRepo", "asks for an agreement"),
+        (503, "", "error 503"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_sentence(model: Run, hub: Hub, status: int, code: str, words: str) -> None:
+    hub.status, hub.error_code = status, code
+    assert words in refused(model("pull", NAME))
+
+
+def test_without_a_network_it_is_said_what_still_works(model: Run, hub: Hub) -> None:
+    said = refused(model("pull", NAME, HF_ENDPOINT="http://127.0.0.1:9"))
+    assert "cannot be reached" in said and "built-in" in said and "model use FILE" in said
+    assert "HF_HUB_OFFLINE" in refused(model("pull", NAME, HF_HUB_OFFLINE="1"))
+
+
+def test_what_is_no_hub_is_said(model: Run, hub: Hub) -> None:
+    hub.headers_of_hub = False
+    said = refused(model("pull", NAME))
+    assert "checksum" in said and "HF_ENDPOINT" in said
+
+
+def test_files_and_folders_of_ones_own(model: Run, hub: Hub, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    assert "no GGUF file" in refused(model("use", str(own)))
+    (own / "one.gguf").write_bytes(hub.content)
+    assert "one is chosen" in ok(model("use", str(own)))
+    assert re.search(r"^\* .*one\.gguf ", ok(model("list")), re.MULTILINE)
+    (own / "two.gguf").write_bytes(b"GGUF and no more")
+    assert "name one of them" in refused(model("use", str(own)))
+    assert "damaged" in refused(model("use", str(own / "two.gguf")))
+    assert "does not exist" in refused(model("use", str(own / "three.gguf")))
+    assert "32768 tokens" in ok(model("info", str(own / "one.gguf")))
+    # A folder that is shared with other programs: its files have names.
+    listed = ok(model("list", ENSEMBLE_MODELS=str(own)))
+    assert re.search(r"^\* +one +installed ", listed, re.MULTILINE)
+    assert "pull" in refused(model("use", NAME, ENSEMBLE_MODELS=str(own)))
+
+
+def test_what_the_environment_says_wins_and_it_is_said(model: Run, hub: Hub, tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(hub.content)
+    assert "wins" in ok(model("list", ENSEMBLE_MODEL=str(file)))
+    assert "wins" in ok(model("use", "built-in", ENSEMBLE_MODEL=str(file)))
+
+
+def test_a_model_without_a_template_or_weights_is_refused(model: Run, tmp_path: Path) -> None:
+    from project.bootstrap import llama
+
+    vocabulary = llama.source() / "models" / "ggml-vocab-llama-spm.gguf"
+    assert "no weights" in refused(model("use", str(vocabulary)))
+
+
+def test_what_was_interrupted_goes_on(tmp_path: Path, hub: Hub, model: Run) -> None:
+    hub.trouble = [("stall", 2 * MIB + 100)]
+    environment = {**os.environ, "ENSEMBLE_DATA": str(tmp_path), "ENSEMBLE_MODEL": "", "HF_ENDPOINT": hub.url}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "model", "pull", NAME], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    part = tmp_path / "models" / f"{NAME}.{hub.digest[:12]}.part"
+    wait_until(lambda: hub.ranges, "the download has begun")
+    wait_until(lambda: part.exists(), "something has come")
+    # A second one keeps its hands off.
+    assert "Another process" in refused(model("pull", NAME))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and said.strip() == "CommandError: Stopped. The same command goes on from here."
+    ok(model("pull", NAME, "--use"))
+    assert hub.ranges == [0, 2 * MIB]
+    assert re.search(rf"^\* +{NAME} ", ok(model("list")), re.MULTILINE)
+
+
+def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=500 * 10**6))
+    entry = next(iter(catalogue().values()))
+    with pytest.raises(download.DownloadFailed, match=r"needs 944 MB on the disk of .* where 500 MB are free: .*ENSEMBLE_MODELS"):
+        download._check_room(entry, tmp_path, 676 * 10**6, 0)
+    # What has come already needs no room any more.
+    download._check_room(entry, tmp_path, 676 * 10**6, 600 * 10**6)
