@@ -37,17 +37,24 @@ START_S = 60
 class Server:
     """``manage.py serve`` in a process of its own, on a free port."""
 
+    command: tuple[str, ...] = (sys.executable, "manage.py", "serve")
+    opened = "Ensemble is open at "
+
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
-        self.environment = {**os.environ, "ENSEMBLE_DATA": str(data), "HOST": "127.0.0.1", "PORT": "0", "PYTHONUNBUFFERED": "1", **environment}
+        self.environment = {**self.inherited(), "ENSEMBLE_DATA": str(data), **environment}
         self.url = ""
         self.log: list[str] = []
         self.start()
 
+    @staticmethod
+    def inherited() -> dict[str, str]:
+        return {**os.environ, "HOST": "127.0.0.1", "PORT": "0", "PYTHONUNBUFFERED": "1"}
+
     def start(self) -> None:
         """On the same port again after a stop, as a browser would find it."""
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
+            self.command,
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -61,8 +68,9 @@ class Server:
             assert self.process.stdout
             for line in self.process.stdout:
                 self.log.append(line.rstrip())
-                if line.startswith("Ensemble is open at "):
-                    self.url = line.split()[4]
+                _, found, rest = line.partition(self.opened)
+                if found:
+                    self.url = rest.split()[0]
                     opened.set()
 
         threading.Thread(target=read, daemon=True).start()
