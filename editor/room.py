@@ -32,6 +32,7 @@ TICK_S = (0.0005, 0.003)
 RUN_TICK_S = 0.004
 # Who is here is told once for all who come and go in this time.
 PEOPLE_S = 0.1
+FEW = 8
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 CARET_S = 0.05
@@ -359,8 +360,9 @@ class Room:
         member.updates += 1
         if member.hello:
             self._unacknowledged.add(member)
-        if self._loop.time() >= self._flushed + self._tick:
-            # Not by way of the loop: another turn of it costs a tenth of what a keystroke does.
+        if len(self.members) <= FEW and self._loop.time() >= self._flushed + self._tick:
+            # Not by way of the loop: another turn of it costs a tenth of what a keystroke does. In a large room others'
+            # keystrokes may have come in the same turn, and going out with them saves more.
             self.flush()
         else:
             self._flush_soon()
