@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import sync_to_async
@@ -69,17 +70,22 @@ class _Call:
     future: Future[Any] = field(default_factory=Future)
 
 
+def _call_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
 class Writer:
     """Owner of the writing connection. Start once a process; callable from any thread.
 
     ``append`` and calls that are to be ``kept`` are tried for ever: the text is in memory until it is written.
     ``on_failing(True)`` and ``on_failing(False)`` tell when writing begins to fail and when it works again.
-    ``deliver`` brings a commit's callbacks to where they are to run, all at once.
+    ``deliver`` brings a commit's callbacks to where they are to run, in order.
     """
 
     def __init__(self) -> None:
         self.on_failing: Callable[[bool, str], None] = lambda failing, message: None
-        self.deliver: Callable[[Callable[[], None]], None] = lambda function: function()
+        self.deliver: Callable[[list[Callable[[], None]]], None] = _call_all
         self._queue: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -198,11 +204,7 @@ class Writer:
                 sessions = {a.session for a in appends}
                 gone = sessions - self._insist(lambda: set(Session.objects.filter(pk__in=sessions).values_list("pk", flat=True)))  # noqa: B023
 
-        def tell() -> None:
-            for append in appends:
-                append.done(KeyError(append.session) if append.session in gone else None)
-
-        self.deliver(tell)
+        self.deliver([partial(a.done, KeyError(a.session) if a.session in gone else None) for a in appends])
 
 
 def _in_transaction(function: Callable[[], T]) -> T:

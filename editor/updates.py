@@ -12,7 +12,6 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -39,7 +38,6 @@ class Malformed(Exception):
     """No client that works would have sent this; the text says why."""
 
 
-@dataclass
 class Structs:
     """Client -> the clock of its first struct here, and the one behind its last.
 
@@ -48,15 +46,18 @@ class Structs:
     that something is put before. ``rest``: where the deletions begin.
     """
 
-    first: dict[int, int] = field(default_factory=dict)
-    end: dict[int, int] = field(default_factory=dict)
-    more: bool = False
-    holes: bool = False
-    types: list[Place] = field(default_factory=list)
-    parents: list[Place] = field(default_factory=list)
-    pairs: list[Place] = field(default_factory=list)
-    cuts: list[Place] = field(default_factory=list)
-    rest: int = 0
+    __slots__ = ("cuts", "end", "first", "holes", "more", "pairs", "parents", "rest", "types")
+
+    def __init__(self) -> None:
+        self.first: dict[int, int] = {}
+        self.end: dict[int, int] = {}
+        self.more = self.holes = False
+        self.rest = 0
+        # Usually none: a list for each would have the garbage collector at work a dozen times a second.
+        self.types: list[Place] | None = None
+        self.parents: list[Place] | None = None
+        self.pairs: list[Place] | None = None
+        self.cuts: list[Place] | None = None
 
 
 # What comes in is what the document says it has taken in, and what goes out where nobody else wrote in that tick.
@@ -128,8 +129,9 @@ class Index:
     def add(self, taken: Structs) -> None:
         """What the document has taken in, each client's structs in order."""
         self.clocks |= taken.end
-        self._types.update(taken.types)
-        for client, clock in taken.pairs:
+        if taken.types:
+            self._types.update(taken.types)
+        for client, clock in taken.pairs or ():
             pairs = self._pairs.setdefault(client, array("q"))
             if not pairs or clock > pairs[-1]:
                 pairs.append(clock)
@@ -148,18 +150,19 @@ class Index:
             raise Malformed("the update is cut off") from None
 
     def _check(self, update: bytes, new: Structs) -> None:
-        for place in new.parents:
-            if place not in self._types and place not in new.types and place[1] < self.clocks.get(place[0], 0):
+        made = set(new.types or ())
+        for place in new.parents or ():
+            if place not in self._types and place not in made and place[1] < self.clocks.get(place[0], 0):
                 raise Malformed("something is put into what cannot hold it")
         if self._pairs or new.pairs:
-            inside = set(new.pairs)
+            inside = set(new.pairs or ())
             # Where something that is known already goes on with what is new.
             going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
-            if any(place in inside or self._is_inside_of_a_pair(place) for place in (*new.cuts, *going_on)):
+            if any(place in inside or self._is_inside_of_a_pair(place) for place in (*(new.cuts or ()), *going_on)):
                 raise Malformed("it cuts a character in two")
             for client, first, end in _deleted(update, new.rest):
                 clocks = np.concatenate((first, end))
-                here = np.array([clock for each, clock in new.pairs if each == client], np.int64)
+                here = np.array(sorted(clock for each, clock in inside if each == client), np.int64)
                 known = np.frombuffer(self._pairs.get(client, b""), np.int64)
                 if _any_in(here, clocks) or _any_in(known, clocks):
                     raise Malformed("it cuts a character in two")
@@ -172,10 +175,19 @@ class Index:
         return at < len(pairs) and pairs[at] == place[1]
 
 
+def _more(known: list[Place] | None, new: list[Place]) -> list[Place]:
+    if known is None:
+        return new
+    known += new
+    return known
+
+
 class _Reader:
-    def __init__(self, data: bytes, at: int = 0) -> None:
+    __slots__ = ("at", "data", "out")
+
+    def __init__(self, data: bytes) -> None:
         self.data = data
-        self.at = at
+        self.at = 0
         self.out = Structs()
 
     def integer(self) -> int:
@@ -222,7 +234,8 @@ class _Reader:
         except UnicodeDecodeError:
             raise Malformed("a text is not UTF-8") from None
         pairs = [(client, clock + found.start() + number + 1) for number, found in enumerate(ASTRAL.finditer(text))]
-        self.out.pairs += pairs
+        if pairs:
+            self.out.pairs = _more(self.out.pairs, pairs)
         return len(text) + len(pairs)
 
     def place(self) -> Place:
@@ -254,15 +267,15 @@ class _Reader:
             self.out.holes = True
             return self.integer()
         if info & 0x80:
-            left = self.place()
-            self.out.cuts.append((left[0], left[1] + 1))
+            left, clock_before = self.place()
+            self.out.cuts = _more(self.out.cuts, [(left, clock_before + 1)])
         if info & 0x40:
-            self.out.cuts.append(self.place())
+            self.out.cuts = _more(self.out.cuts, [self.place()])
         if not info & 0xC0:
             if self.integer() == 1:
                 self.string()
             else:
-                self.out.parents.append(self.place())
+                self.out.parents = _more(self.out.parents, [self.place()])
             if info & 0x20:
                 self.string()
         if kind == STRING:
@@ -286,7 +299,7 @@ class _Reader:
                     self.string()
             return count
         if kind == TYPE:
-            self.out.types.append((client, clock))
+            self.out.types = _more(self.out.types, [(client, clock)])
             shape = self.integer()
             if shape > XML_TEXT:
                 raise Malformed(f"a shared type of kind {shape} is not known to Yjs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from typing import Any
 
@@ -49,6 +50,9 @@ class Command(BaseCommand):
         here = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
         def ready() -> None:
+            # What is here now stays: the garbage collector need not look through it again and again.
+            gc.collect()
+            gc.freeze()
             asyncio.get_event_loop().call_soon(rooms.current().start)
             self.stdout.write(f"Ensemble is open at {here}  (Ctrl-C ends it)")
             if settings.PUBLIC_URL:
