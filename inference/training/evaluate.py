@@ -158,8 +158,8 @@ def lost(old: str, new: str) -> Counter[str]:
 
 def judge(request: Request, answer: Answer) -> Tally:
     region = request.example.region
-    if request.right[0] is None and not answer.malformed and (answer.result is None or not request.is_right(answer.result)):
-        return Tally(refusals=1, refused=int(answer.result is None))
+    if request.right[0] is None and (answer.result is None or not request.is_right(answer.result)):
+        return Tally(refusals=1, refused=int(answer.result is None and not answer.malformed), malformed=int(answer.malformed))
     tally = Tally(edits=1, malformed=int(answer.malformed))
     if request.is_right(answer.result) and not answer.malformed:
         tally.right = 1

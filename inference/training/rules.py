@@ -30,7 +30,7 @@ IMPORTS = [rf"{PLEASE}(?:add )?(?P<new>import \w+|from \w+ import \w+){END}"]
 
 def answer(example: Example) -> str | None:
     """The new region, or None where no pattern fits: it never guesses."""
-    for patterns, act in ((SWAPS, swap), (SETS, assign), (REMOVES, remove), (IMPORTS, add_import)):
+    for patterns, act in ((SETS, assign), (SWAPS, swap), (REMOVES, remove), (IMPORTS, add_import)):
         for pattern in patterns:
             match = re.match(pattern, example.instruction, re.IGNORECASE)
             result = act(example.region, match.groupdict()) if match else None
