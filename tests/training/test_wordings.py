@@ -8,7 +8,7 @@ import pytest
 
 from inference.training import wordings
 from inference.training.scene import name, text
-from inference.training.wordings import Choice, Node, Piece, Rule, grammar
+from inference.training.wordings import Choice, Node, Piece, Rule, Speaker, grammar
 
 SLOTS = {"old": name("row"), "new": name("user"), "kind": "variable"}
 
@@ -70,3 +70,15 @@ def test_typing_errors_touch_one_word_a_little() -> None:
     for seed in range(200):
         wrong = wordings.mistyped("rename", random.Random(seed))
         assert abs(len(wrong) - 6) <= 1 and wrong[0] == "r"
+
+
+def said(line: str, **slots: str) -> str:
+    pieces = Speaker(random.Random(4), slots, held_out=False)._sequence(wordings.parse(line))
+    assert pieces is not None
+    return wordings.joined(pieces)
+
+
+def test_what_touches_in_the_grammar_touches_in_the_sentence() -> None:
+    assert said("set self.{name}={value} , (now)", name="a", value="1") == "set self.a=1, now"
+    assert said("print\\({name}\\) and @{name}", name="a") == "print(a) and @a"
+    assert said("the (one)(s|s) here") == "the ones here"

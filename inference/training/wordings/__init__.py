@@ -5,7 +5,8 @@ The grammar lies beside this file, in ``*.txt``. A rule is a name and a colon, t
 
     (a|b)  one of them      [a|b]  one of them or nothing      <rule>  a rule      {slot}  what the edit is about
 
-An alternative whose slots an edit does not have is not taken. ``~`` joins without a blank.
+What touches in the grammar touches in the sentence; ``\\(`` is a bracket to be typed. An alternative whose slots an edit does not have
+is not taken.
 """
 
 from __future__ import annotations
@@ -62,18 +63,26 @@ class Piece:
     quoting: str = "never"
 
 
-TOKEN = re.compile(r"[()\[\]|]|<\w+>|\{\w+\}|[^\s()\[\]|<{]+|<|\{")
+TOKEN = re.compile(r"(?P<blank>\s*)(?P<token>\\.|[()\[\]|]|<\w+>|\{\w+\}|[^\s()\[\]|<{\\]+|<|\{)")
+GLUE = "~"
 
 
 def parse(line: str) -> tuple[Node, ...]:
-    tokens = TOKEN.findall(line)
+    matches = list(TOKEN.finditer(line.strip()))
+    tokens = [match["token"] for match in matches]
     position = 0
+
+    def touches() -> bool:
+        """Whether the token that comes next stands right behind a word, a slot, a rule or a closed bracket."""
+        return position > 0 and not matches[position]["blank"] and tokens[position - 1] not in ("(", "[", "|")
 
     def sequence() -> tuple[Node, ...]:
         nonlocal position
         nodes: list[Node] = []
         while position < len(tokens) and tokens[position] not in ("|", ")", "]"):
             token = tokens[position]
+            if touches():
+                nodes.append(Word(GLUE))
             position += 1
             if token in ("(", "["):
                 options = [sequence()]
@@ -87,7 +96,7 @@ def parse(line: str) -> tuple[Node, ...]:
             elif re.fullmatch(r"\{\w+\}", token):
                 nodes.append(Slot(token[1:-1]))
             else:
-                nodes.append(Word(token))
+                nodes.append(Word(token.removeprefix("\\")))
         return tuple(nodes)
 
     nodes = sequence()
@@ -136,11 +145,16 @@ class Speaker:
 
     def _sequence(self, nodes: Sequence[Node]) -> list[Piece] | None:
         out: list[Piece] = []
+        glue = False
         for node in nodes:
+            if node == Word(GLUE):
+                glue = True
+                continue
             pieces = self._node(node)
             if pieces is None:
                 return None
-            out += pieces
+            out += [Piece(GLUE), *pieces] if glue and pieces else pieces
+            glue = False
         return out
 
     def _node(self, node: Node) -> list[Piece] | None:
@@ -217,15 +231,12 @@ def joined(pieces: Sequence[Piece]) -> str:
     line = ""
     glue = True
     for piece in pieces:
-        shown = piece.text
-        if not piece.slot:
-            before, after = shown.startswith("~"), shown.endswith("~")
-            shown = shown.strip("~")
-            close = before or re.match(r"[,:;.?!](?!\w)", shown) is not None
-        else:
-            after = close = False
-        line += ("" if glue or close or not line else " ") + shown
-        glue = after
+        if piece.text == GLUE and not piece.slot:
+            glue = True
+            continue
+        close = not piece.slot and re.match(r"[,:;.?!](?!\w)", piece.text) is not None
+        line += ("" if glue or close else " ") + piece.text
+        glue = False
     return line
 
 
