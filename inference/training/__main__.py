@@ -54,7 +54,8 @@ def make_corpus(work: Work, arguments: argparse.Namespace) -> None:
     if work.corpus.exists():
         return
     sites = {Path(sysconfig.get_path("purelib")), *ROOT.glob(".venv/lib/python3*/site-packages"), *map(Path, arguments.site)}
-    sources = corpus.collect(sorted(sites), [ROOT / "node_modules"] if (ROOT / "node_modules").is_dir() else [])
+    modules = {folder for folder in (ROOT / "node_modules", *map(Path, arguments.node_modules)) if folder.is_dir()}
+    sources = corpus.collect(sorted(sites), sorted(modules))
     corpus.save(sources, work.corpus)
     known = corpus.packages(sources)
     held = sum(held_out for _, held_out in known.values())
@@ -157,6 +158,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("step", choices=[*STEPS, "all"])
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "training", help="where everything is kept between sittings")
     parser.add_argument("--site", action="append", default=[], help="a further site-packages folder for the corpus")
+    parser.add_argument("--node-modules", action="append", default=[], help="a further node_modules folder for the corpus")
     parser.add_argument("--tokens", type=count, default=count("300M"), help="of the whole training, over all sittings")
     parser.add_argument("--minutes", type=float, default=0, help="of this sitting; 0: until the tokens are reached")
     parser.add_argument("--save-minutes", type=float, default=10)

@@ -92,7 +92,7 @@ def add_property(place: Place) -> Edit | None:
     rule = place.random.choice(rules)
     inside = list(DECLARATION.finditer(rule["inside"]))
     free = [prop for prop in PROPERTIES if prop not in [m["property"] for m in inside]]
-    if place.region.count(rule["selector"] + " {") != 1:
+    if not inside or not free or place.region.count(rule["selector"] + " {") != 1:
         return None
     prop = place.random.choice(free)
     value = value_for(prop, place)
