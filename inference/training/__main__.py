@@ -7,9 +7,8 @@ python -m inference.training train --minutes 60 --threads 2 --compile
 from __future__ import annotations
 
 import argparse
-import json
 import sysconfig
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from inference.training import corpus, evaluate, examples
@@ -48,6 +47,13 @@ class Work:
     @property
     def report(self) -> Path:
         return self.folder / "report.json"
+
+    @property
+    def compared(self) -> Path:
+        """Reports of other models, which the card sets beside."""
+        folder = self.folder / "compared"
+        folder.mkdir(exist_ok=True)
+        return folder
 
 
 def make_corpus(work: Work, arguments: argparse.Namespace) -> None:
@@ -111,8 +117,8 @@ def run_evaluation(work: Work, arguments: argparse.Namespace) -> None:
     cases = evaluate.cases(corpus.load(work.corpus), arguments.each)
     path = Path(arguments.model) if arguments.model else work.model
     for report, out in (
-        (evaluate.evaluate(evaluate.by_rules, "rules, no model", cases), work.folder / "rules.json"),
-        (evaluate.evaluate(evaluate.LlamaModel(path), path.stem, cases), work.report if path == work.model else work.folder / f"{path.stem}.json"),
+        (evaluate.evaluate(evaluate.by_rules, "rules, no model", cases), work.compared / "rules.json"),
+        (evaluate.evaluate(evaluate.LlamaModel(path), path.stem, cases), work.report if path == work.model else work.compared / f"{path.stem}.json"),
     ):
         report.save(out)
         print(f"{report.model}\n{summary(report)}\n")
@@ -132,10 +138,9 @@ def write_card(work: Work, arguments: argparse.Namespace) -> None:
         hours=saved["state"]["seconds"] / 3600,
         where=arguments.where,
     )
-    others = [Report.load(path) for path in sorted(work.folder.glob("*.json")) if path not in (work.report, work.tokenizer)]
+    others = [Report.load(path) for path in sorted(work.compared.glob("*.json"))]
     text = card.card(made, Report.load(work.report), others, corpus.load(work.corpus))
     (work.folder / "README.md").write_text(text, encoding="utf-8")
-    (work.folder / "made.json").write_text(json.dumps(asdict(made), indent=1), encoding="utf-8")
     print(f"card: {work.folder / 'README.md'}")
 
 

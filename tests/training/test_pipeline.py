@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_the_optimizer_goes_on_where_it_was() -> None:
     copy = Llama(shape)
     copy.load_state_dict(model.state_dict())
     resumed = Optimizer(copy)
-    resumed.load(optimizer.state())
+    resumed.load(deepcopy(optimizer.state()))
     steps(model, optimizer, 2)
     steps(copy, resumed, 2)
     for mine, theirs in zip(model.parameters(), copy.parameters(), strict=True):
