@@ -3,14 +3,15 @@
 #   make test    all tests, then make check             make test ARGS='tests/unit -k room'
 #   make check   format, types, imports: what CI runs
 #   make bench   side by side with peers
+#   make model   make the embedded model anew    hours; goes on where it stopped: docs/training.md
 #   make lock    pin anew what pyproject.toml asks for
 
 PYTHON := $(shell for name in python3.11 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo "$$name"; break; }; done)
 
-.PHONY: run test check bench lock python
+.PHONY: run test check bench model lock python
 
-run test check bench lock: python
+run test check bench model lock: python
 	@exec $(PYTHON) -m project.bootstrap $@ $(ARGS)
 
 python:

@@ -13,6 +13,7 @@ from inference.api import Event, Hunk, Text
 
 LINE = re.compile(r"<\|L(\d+)\|>\Z")
 INSERT = "<|ins|>"
+DECLINE = "<|decline|>"
 
 
 class Malformed(Exception):
@@ -32,7 +33,10 @@ class Reader(Protocol):
 
 
 class PatchReader:
-    """``<|Ls|><|Le|>lines`` replaces lines s to e; ``<|Lk|><|ins|>lines`` inserts after line k; see the model card."""
+    """``<|Ls|><|Le|>lines`` replaces lines s to e; ``<|Lk|><|ins|>lines`` inserts after line k; see the model card.
+
+    ``<|decline|>`` as the whole reply: the model says that the request is beyond it.
+    """
 
     def __init__(self, lines: int) -> None:
         self.complete = False
@@ -50,6 +54,9 @@ class PatchReader:
             return [Text(piece)]
         if not self._ends_in_newline:
             raise Malformed("a hunk's last line has no end")
+        if piece == DECLINE and self._first is None and not self._in_hunk:
+            self.complete = True
+            return []
         match = LINE.match(piece)
         if self._first is None:
             if not match:

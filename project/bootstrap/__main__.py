@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: run, test, check, bench, prepare, lock, llama-source."""
+"""The commands behind the Makefile: run, test, check, bench, model, prepare, lock, llama-source."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from project.bootstrap import browser, llama, node, python_env, steps
+from project.bootstrap import browser, llama, node, python_env, steps, training
 from project.bootstrap.steps import CACHE, ROOT, Problem, say, warn
 
 
@@ -88,6 +88,14 @@ def bench(arguments: list[str]) -> int:
     return call(python_env.PYTHON, "-m", "benchmarks", *arguments)
 
 
+def model(arguments: list[str]) -> int:
+    """All steps of the recipe, going on where the last sitting stopped."""
+    prepare(dev=True)
+    with alone():
+        training.prepare()
+    return call(training.PYTHON, "-m", "inference.training", "all", *arguments)
+
+
 def set_up(_: list[str]) -> int:
     prepare(dev=True)
     return 0
@@ -114,6 +122,7 @@ COMMANDS = {
     "test": test,
     "check": check,
     "bench": bench,
+    "model": model,
     "prepare": set_up,
     "lock": lock,
     "llama-source": llama_source,

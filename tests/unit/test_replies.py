@@ -85,6 +85,13 @@ def test_hunks_replace_insert_and_delete() -> None:
     assert result(PatchReader(3), OLD, pieces) == "def g(a):\n    return a\n    # hm"
 
 
+def test_a_refusal_ends_the_reply_and_changes_nothing() -> None:
+    reader = PatchReader(3)
+    assert reader.feed("<|decline|>", True) == [] and reader.complete
+    with pytest.raises(Malformed):
+        result(PatchReader(3), OLD, [("<|L1|>", True), ("<|L1|>", True), ("x\n", False), ("<|decline|>", True)])
+
+
 def test_text_may_hold_what_looks_like_a_control_token() -> None:
     assert result(PatchReader(1), "x", [line(1), line(1), ("<|L9|>\n", False)]) == "<|L9|>"
 
