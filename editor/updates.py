@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ UINT8_ARRAY, ARRAY, OBJECT, ANY_STRING, TRUE, FALSE, BIGINT, FLOAT64, FLOAT32, I
 FIXED = {TRUE: 0, FALSE: 0, NULL: 0, UNDEFINED: 0, BIGINT: 8, FLOAT64: 8, FLOAT32: 4}
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
+T = TypeVar("T")
 # A client's id and a clock: one unit of what that client wrote.
 Place = tuple[int, int]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -43,10 +44,10 @@ class Structs:
 
     ``more``: not text alone. ``holes``: structs are left out between others. ``types``: the shared types made here,
     ``parents``: those that something is put into. ``pairs``: the second halves of surrogate pairs, ``cuts``: the units
-    that something is put before. ``rest``: where the deletions begin.
+    that something is put before. ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
     """
 
-    __slots__ = ("cuts", "end", "first", "holes", "more", "pairs", "parents", "rest", "types")
+    __slots__ = ("cuts", "end", "first", "gone", "holes", "more", "pairs", "parents", "rest", "types")
 
     def __init__(self) -> None:
         self.first: dict[int, int] = {}
@@ -58,6 +59,7 @@ class Structs:
         self.parents: list[Place] | None = None
         self.pairs: list[Place] | None = None
         self.cuts: list[Place] | None = None
+        self.gone: list[tuple[int, int, int]] | None = None
 
 
 # What comes in is what the document says it has taken in, and what goes out where nobody else wrote in that tick.
@@ -124,6 +126,8 @@ class Index:
         self.clocks: dict[int, int] = {}
         self._types: set[Place] = set()
         self._pairs: dict[int, array[int]] = {}
+        # Client -> first and last unit of each deletion, in turn: something may have been a shared type once.
+        self._gone: dict[int, array[int]] = {}
         self.add(whole)
 
     def add(self, taken: Structs) -> None:
@@ -135,6 +139,11 @@ class Index:
             pairs = self._pairs.setdefault(client, array("q"))
             if not pairs or clock > pairs[-1]:
                 pairs.append(clock)
+
+        for client, first, last in taken.gone or ():
+            gone = self._gone.setdefault(client, array("q"))
+            if not gone or first > gone[-1]:
+                gone.extend((first, last))
 
     def has_hole_before(self, new: Structs) -> bool:
         for client, clock in new.first.items():
@@ -152,7 +161,8 @@ class Index:
     def _check(self, update: bytes, new: Structs) -> None:
         made = set(new.types or ())
         for place in new.parents or ():
-            if place not in self._types and place not in made and place[1] < self.clocks.get(place[0], 0):
+            known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
+            if not known and not self._was_deleted(place):
                 raise Malformed("something is put into what cannot hold it")
         if self._pairs or new.pairs:
             inside = set(new.pairs or ())
@@ -163,9 +173,17 @@ class Index:
             for client, first, end in _deleted(update, new.rest):
                 clocks = np.concatenate((first, end))
                 here = np.array(sorted(clock for each, clock in inside if each == client), np.int64)
-                known = np.frombuffer(self._pairs.get(client, b""), np.int64)
-                if _any_in(here, clocks) or _any_in(known, clocks):
+                there = np.frombuffer(self._pairs.get(client, b""), np.int64)
+                if _any_in(here, clocks) or _any_in(there, clocks):
                     raise Malformed("it cuts a character in two")
+
+    def _was_deleted(self, place: Place) -> bool:
+        gone = self._gone.get(place[0])
+        if gone is None:
+            return False
+        at = bisect_left(gone, place[1])
+        # At a last unit, or between a first one and its last.
+        return at < len(gone) and (gone[at] == place[1] or at % 2 == 1)
 
     def _is_inside_of_a_pair(self, place: Place) -> bool:
         pairs = self._pairs.get(place[0])
@@ -175,7 +193,7 @@ class Index:
         return at < len(pairs) and pairs[at] == place[1]
 
 
-def _more(known: list[Place] | None, new: list[Place]) -> list[Place]:
+def _more(known: list[T] | None, new: list[T]) -> list[T]:
     if known is None:
         return new
     known += new
@@ -262,7 +280,7 @@ class _Reader:
         self.at += 1
         kind = info & 0x1F
         if kind == GC:
-            return self.integer()
+            return self.deleted(client, clock)
         if kind == SKIP:
             self.out.holes = True
             return self.integer()
@@ -281,13 +299,18 @@ class _Reader:
         if kind == STRING:
             return self.text(client, clock)
         if kind == DELETED:
-            return self.integer()
+            return self.deleted(client, clock)
         if kind == FORMAT:
             self.string()
             self.string()
             return 1
         self.out.more = True
         return self.content(kind, client, clock)
+
+    def deleted(self, client: int, clock: int) -> int:
+        length = self.integer()
+        self.out.gone = _more(self.out.gone, [(client, clock, clock + length - 1)])
+        return length
 
     def content(self, kind: int, client: int, clock: int) -> int:
         if kind in (ANY, JSON):

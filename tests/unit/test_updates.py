@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map, Text
 
 from editor import wire
+from editor.document import Document
 from editor.updates import Index, Malformed, structs
 
 PARTS = st.sampled_from(["a", "bc\n", "é", "漢字", "😀", "e\u0301", "👩\u200d🚀", "x" * 200])
@@ -85,6 +86,27 @@ def test_nothing_is_put_into_a_text_s_characters() -> None:
     into = b"\x01\x01\x05\x00" + b"\x04\x00" + wire.integer(client) + wire.integer(4) + b"\x01x" + b"\x00"
     with pytest.raises(Malformed, match="cannot hold"):
         index.check(into, structs(into))
+
+
+def test_what_was_written_into_a_file_that_is_gone_may_come() -> None:
+    """Somebody who was away typed into an empty file; meanwhile it was deleted, and the document loaded anew."""
+    doc: Doc = Doc()
+    files = doc.get("files", type=Map)
+    files["f"] = Map({"path": "a.txt", "text": Text("")})
+    files["g"] = Map({"path": "b.txt", "text": Text("other")})
+    away: Doc = Doc()
+    theirs = away.get("files", type=Map)
+    away.apply_update(doc.get_update())
+    known = away.get_state()
+    theirs["f"]["text"].insert(0, "typed while away")
+    theirs["g"]["text"].insert(0, "an")
+    del files["f"]
+    whole = bytes(doc.get_update())
+    late = bytes(away.get_update(known))
+    document = Document((whole,), lambda update, origin: None, Index(structs(whole)))
+    document.index.check(late, structs(late))
+    document.apply(late, None)
+    assert document.contents() == [("b.txt", "another")]
 
 
 def test_what_would_end_the_process_is_refused() -> None:
