@@ -13,7 +13,7 @@ from editor.models import Author
 
 if TYPE_CHECKING:
     from editor.document import Document
-    from editor.room import Person
+    from editor.members import Person
 
 
 class Authors:

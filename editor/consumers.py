@@ -8,10 +8,10 @@ import logging
 from typing import Any
 
 from editor import access, presence, protocol, rooms, storage
+from editor.members import Member, Person
 from editor.models import Participant
 from editor.permissions import Action, may
 from editor.protocol import Close, ProtocolError
-from editor.room import Member, Person
 from editor.rooms import LiveRoom
 from editor.runs import public_model
 from editor.transport import EXTENSION, AsgiTransport, DirectTransport, Receive, Send, Transport

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from editor import presence, protocol, storage, updates, wire
 from editor.authors import Authors
 from editor.document import BadUpdate, Broken, Document, merged
+from editor.members import Limits, Member, Peer, Person
 from editor.models import Session
 from editor.permissions import may
-from editor.protocol import Close, ProtocolError
-from editor.transport import Transport
+from editor.protocol import ProtocolError
 from editor.updates import Index
 
 log = logging.getLogger(__name__)
@@ -35,79 +33,7 @@ PEOPLE_S = 0.1
 FEW = 8
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
-CARET_S = 0.05
 HELLO_S = 1.0
-
-
-@dataclass
-class Limits:
-    """The room's share of the settings table; see ``project/config.py``."""
-
-    document_bytes: int
-    files: int
-    frame_bytes: int
-    frames_per_second: int
-    participants: int
-    connections: int
-    name_length: int
-    awareness_bytes: int
-    outbox_bytes: int
-    log_updates: int
-    runs: int
-    parallel_runs: int
-
-
-@dataclass(eq=False)
-class Person:
-    """A participant as the room knows them: shared by all of their connections."""
-
-    id: str
-    name: str
-    color: str
-    role: str
-    link: str
-
-    def public(self) -> dict[str, str]:
-        return {"participant": self.id, "name": self.name, "color": self.color}
-
-
-@dataclass(eq=False)
-class Member:
-    """One connection. ``client`` is the Yjs client id that its awareness names; ``author`` is who its newest update
-    is by, for clients without awareness. ``updates`` of its frames are in the document, ``held`` more are not: they
-    wait for what they build on, or were refused. A sync step 2 brings them all.
-
-    One that reads too slowly is ``behind``: the state vector of what it has been sent. Nothing of the document is
-    queued for it meanwhile; ``waiting`` holds its text frames.
-    """
-
-    person: Person
-    transport: Transport
-    closing: Close | None = None
-    hello: bool = False
-    client: int | None = None
-    author: int | None = None
-    updates: int = 0
-    held: int = 0
-    behind: bytes | None = None
-    missed: bool = False
-    asked: bool = False
-    waiting: list[str] = field(default_factory=list)
-    waiting_bytes: int = 0
-
-    def close(self, close: Close) -> None:
-        if self.closing is None:
-            self.closing = close
-            self.transport.close(close.code, close.doc)
-
-
-@dataclass
-class Peer:
-    """One awareness state. ``member`` is None for the model's."""
-
-    clock: int
-    state: str
-    member: Member | None
 
 
 class Room:
@@ -554,46 +480,3 @@ class Room:
 
 def _awareness_frame(peers: dict[int, Peer]) -> bytes:
     return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items()])
-
-
-class ModelPresence:
-    """The model's own caret and name in a room, while one run writes. Looks like any other peer."""
-
-    def __init__(self, room: Room, name: str, file: str) -> None:
-        self._room = room
-        self._client = secrets.randbits(31)
-        self._user = {
-            "name": name,
-            "color": presence.MODEL_COLOR,
-            "colorLight": presence.light(presence.MODEL_COLOR),
-            "model": True,
-        }
-        self._file = file
-        self._clock = 0
-        self._drawn = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def appear(self) -> None:
-        """In the file, with no caret yet: nothing is written."""
-        self._show({})
-
-    def wrote(self) -> None:
-        """Something was just inserted: the caret goes behind it, at most every 50 ms, and the last time too."""
-        if self._timer is None:
-            self._timer = self._room.later(CARET_S if self._drawn else 0, self._draw)
-
-    def _draw(self) -> None:
-        self._timer = None
-        self._drawn = True
-        place = self._room.document.after_own_insertion()
-        self._show({"cursor": {"anchor": place, "head": place}})
-
-    def _show(self, more: dict[str, Any]) -> None:
-        state = {"user": self._user, "file": self._file, **more}
-        self._clock += 1
-        self._room.set_peer(self._client, Peer(self._clock, json.dumps(state), None))
-
-    def leave(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._room.forget_peer(self._client)

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from editor import protocol, storage, updates
 from editor.document import BadUpdate
+from editor.members import Limits, Member
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
-from editor.room import Limits, Member, Room
+from editor.room import Room
 from editor.runs import CARDS, Runs, public_model
 from inference.api import Engine, ModelInfo
 

@@ -20,9 +20,11 @@ from editor.document import Delta, UndoOfOrigin, bytes_to_utf16, utf16_to_bytes
 from editor.edits import Insert, Operation, RegionDiff, size
 from editor.languages import highlighted_diff
 from editor.live import LiveRegion
+from editor.members import Member, Person
+from editor.modelpresence import ModelPresence
 from editor.models import RunRecord
 from editor.protocol import ProtocolError
-from editor.room import Member, ModelPresence, Person, Room
+from editor.room import Room
 from inference.api import Engine, Event, Finished, Hunk, ModelInfo, Progress, Started, Task, Text
 
 log = logging.getLogger(__name__)

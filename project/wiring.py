@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from editor.room import Limits
+from editor.members import Limits
 from editor.rooms import Rooms
 from inference.api import Engine
 from inference.switching import Switching

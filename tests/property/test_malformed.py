@@ -19,8 +19,9 @@ from pycrdt import Doc, Map, Text
 from editor import protocol, rooms, storage, updates, wire
 from editor.consumers import Connection
 from editor.document import Document, new_document
+from editor.members import Person
 from editor.models import Session
-from editor.room import Person, Room
+from editor.room import Room
 from editor.rooms import LiveRoom, Rooms
 from editor.runs import Runs
 from inference.api import ModelInfo
