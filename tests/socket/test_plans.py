@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT, Server
 
 # ENSEMBLE_PLANS=10000 make test ARGS='tests/socket/test_plans.py --timeout 0'; from another number: ENSEMBLE_FIRST_PLAN=77
-PLANS = int(os.environ.get("ENSEMBLE_PLANS", "200"))
+PLANS = int(os.environ.get("ENSEMBLE_PLANS", "600"))
 FIRST = int(os.environ.get("ENSEMBLE_FIRST_PLAN", "0"))
 # Plans under way at the same time: one kill is for all of them.
 WAVE = 50
