@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -131,11 +132,15 @@ class Rooms:
         if live is None:
             task = self._loading.get(session)
             if task is None:
-                task = self._loading[session] = asyncio.get_running_loop().create_task(self._load(session))
-                task.add_done_callback(lambda _: self._loading.pop(session, None))
+                task = self._begin_loading(session, self._load(session))
             live = await asyncio.shield(task)
         self._postpone(session)
         return live
+
+    def _begin_loading(self, session: str, load: Coroutine[Any, Any, LiveRoom]) -> asyncio.Task[LiveRoom]:
+        task = self._loading[session] = asyncio.get_running_loop().create_task(load)
+        task.add_done_callback(lambda _: self._loading.pop(session, None))
+        return task
 
     async def _load(self, session: str) -> LiveRoom:
         try:
@@ -158,15 +163,13 @@ class Rooms:
                 await storage.call(lambda: None)  # what is queued for the log is written first
                 return await self._load(session)
 
-            task = self._loading[session] = asyncio.get_running_loop().create_task(load())
-            task.add_done_callback(lambda _: self._loading.pop(session, None))
+            self._begin_loading(session, load())
 
     def _drop(self, session: str, close: protocol.Close) -> LiveRoom | None:
         """Takes a live room out of the registry; its runs end, its members are closed."""
         live = self._live.pop(session, None)
         if live:
             self._cancel(session)
-            live.runs.stop(None)
             live.runs.close()
             for member in list(live.room.members):
                 member.close(close)

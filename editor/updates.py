@@ -18,10 +18,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
+
 # Of values inside of values, where a file has one.
 MAX_DEPTH = 32
-# The longest integer that Yjs writes has 53 bits: eight groups of seven.
-MAX_INTEGER_BYTES = 9
 
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOC, SKIP = range(11)
 XML_ELEMENT, XML_HOOK, XML_TEXT = 3, 5, 6
@@ -33,6 +33,9 @@ T = TypeVar("T")
 # A client's id and a clock: one unit of what that client wrote.
 Place = tuple[int, int]
 Numbers: TypeAlias = npt.NDArray[np.int64]
+
+
+CUT_OFF = "the update is cut off"
 
 
 class Malformed(Exception):
@@ -69,13 +72,15 @@ def structs(update: bytes) -> Structs:
     reader = _Reader(update)
     try:
         reader.structs()
+    except WireError as fault:
+        raise Malformed(str(fault)) from None
     except IndexError:
-        raise Malformed("the update is cut off") from None
+        raise Malformed(CUT_OFF) from None
     return reader.out
 
 
 def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]]:
-    """For each client where its deletions begin, and where they end. They can be very many."""
+    """For each client where its deletions begin, and where they end. They can be very many. Raises Malformed."""
     data = np.frombuffer(update, np.uint8, offset=begin)
     ends = np.flatnonzero(data < 0x80)
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -87,9 +92,11 @@ def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]
     numbers = np.add.reduceat((data & 0x7F).astype(np.int64) << shifts, starts)
     at = 1
     for _ in range(numbers[0]):
+        if at + 2 > len(numbers):
+            raise Malformed(CUT_OFF)
         client, count = int(numbers[at]), int(numbers[at + 1])
         if at + 2 + 2 * count > len(numbers):
-            raise IndexError
+            raise Malformed(CUT_OFF)
         first = numbers[at + 2 : at + 2 + 2 * count : 2]
         yield client, first, first + numbers[at + 3 : at + 3 + 2 * count : 2]
         at += 2 + 2 * count
@@ -97,26 +104,42 @@ def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]
 
 def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
     """Whether an update deletes what another, of no structs at all, does not. Raises Malformed."""
-    try:
-        deleted = {client: (first, end) for client, first, end in _deleted(known, 1)}
-        for client, first, end in _deleted(update, rest):
-            if client not in deleted:
-                return True
-            order = np.argsort(deleted[client][0])
-            begins, ends = deleted[client][0][order], deleted[client][1][order]
-            at = np.searchsorted(begins, first, "right") - 1
-            if (at < 0).any() or (ends[at] < end).any():
-                return True
-        return False
-    except IndexError:
-        raise Malformed("the update is cut off") from None
+    deleted = {client: (first, end) for client, first, end in _deleted(known, 1)}
+    for client, first, end in _deleted(update, rest):
+        if client not in deleted:
+            return True
+        order = np.argsort(deleted[client][0])
+        begins, ends = deleted[client][0][order], deleted[client][1][order]
+        at = np.searchsorted(begins, first, "right") - 1
+        if (at < 0).any() or (ends[at] < end).any():
+            return True
+    return False
 
 
-def _any_in(sorted_: Numbers, wanted: Numbers) -> bool:
-    if not len(sorted_):
+# Client -> the clocks of its surrogate pairs' second halves, in order.
+Pairs: TypeAlias = "dict[int, array[int]]"
+
+
+def _collect(pairs: Pairs, places: list[Place] | None) -> Pairs:
+    for client, clock in places or ():
+        known = pairs.setdefault(client, array("q"))
+        if not known or clock > known[-1]:
+            known.append(clock)
+    return pairs
+
+
+def _is_inside(pairs: Pairs, place: Place) -> bool:
+    known = pairs.get(place[0], ())
+    at = bisect_left(known, place[1])
+    return at < len(known) and known[at] == place[1]
+
+
+def _any_inside(pairs: Pairs, client: int, clocks: Numbers) -> bool:
+    if client not in pairs:
         return False
-    at = np.searchsorted(sorted_, wanted)
-    return bool((sorted_[np.minimum(at, len(sorted_) - 1)] == wanted).any())
+    known = np.frombuffer(pairs[client], np.int64)
+    at = np.searchsorted(known, clocks)
+    return bool((known[np.minimum(at, len(known) - 1)] == clocks).any())
 
 
 class Index:
@@ -125,7 +148,7 @@ class Index:
     def __init__(self, whole: Structs) -> None:
         self.clocks: dict[int, int] = {}
         self._types: set[Place] = set()
-        self._pairs: dict[int, array[int]] = {}
+        self._pairs: Pairs = {}
         # Client -> first and last unit of each deletion, in turn: something may have been a shared type once.
         self._gone: dict[int, array[int]] = {}
         self.add(whole)
@@ -135,11 +158,7 @@ class Index:
         self.clocks |= taken.end
         if taken.types:
             self._types.update(taken.types)
-        for client, clock in taken.pairs or ():
-            pairs = self._pairs.setdefault(client, array("q"))
-            if not pairs or clock > pairs[-1]:
-                pairs.append(clock)
-
+        _collect(self._pairs, taken.pairs)
         for client, first, last in taken.gone or ():
             gone = self._gone.setdefault(client, array("q"))
             if not gone or first > gone[-1]:
@@ -153,29 +172,18 @@ class Index:
 
     def check(self, update: bytes, new: Structs) -> None:
         """Raises Malformed where the update does what no text can stand."""
-        try:
-            self._check(update, new)
-        except IndexError:
-            raise Malformed("the update is cut off") from None
-
-    def _check(self, update: bytes, new: Structs) -> None:
         made = set(new.types or ())
         for place in new.parents or ():
             known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
             if not known and not self._was_deleted(place):
                 raise Malformed("something is put into what cannot hold it")
         if self._pairs or new.pairs:
-            inside = set(new.pairs or ())
+            both = (self._pairs, _collect({}, new.pairs))
             # Where something that is known already goes on with what is new.
             going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
-            if any(place in inside or self._is_inside_of_a_pair(place) for place in (*(new.cuts or ()), *going_on)):
+            cut = any(_is_inside(pairs, place) for place in (*(new.cuts or ()), *going_on) for pairs in both)
+            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in _deleted(update, new.rest) for pairs in both):
                 raise Malformed("it cuts a character in two")
-            for client, first, end in _deleted(update, new.rest):
-                clocks = np.concatenate((first, end))
-                here = np.array(sorted(clock for each, clock in inside if each == client), np.int64)
-                there = np.frombuffer(self._pairs.get(client, b""), np.int64)
-                if _any_in(here, clocks) or _any_in(there, clocks):
-                    raise Malformed("it cuts a character in two")
 
     def _was_deleted(self, place: Place) -> bool:
         gone = self._gone.get(place[0])
@@ -185,13 +193,6 @@ class Index:
         # At a last unit, or between a first one and its last.
         return at < len(gone) and (gone[at] == place[1] or at % 2 == 1)
 
-    def _is_inside_of_a_pair(self, place: Place) -> bool:
-        pairs = self._pairs.get(place[0])
-        if pairs is None:
-            return False
-        at = bisect_left(pairs, place[1])
-        return at < len(pairs) and pairs[at] == place[1]
-
 
 def _more(known: list[T] | None, new: list[T]) -> list[T]:
     if known is None:
@@ -200,40 +201,21 @@ def _more(known: list[T] | None, new: list[T]) -> list[T]:
     return known
 
 
-class _Reader:
-    __slots__ = ("at", "data", "out")
-
+class _Reader(Reader):
     def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
+        super().__init__(data)
         self.out = Structs()
-
-    def integer(self) -> int:
-        data, at = self.data, self.at
-        byte = data[at]
-        if byte < 0x80:
-            self.at = at + 1
-            return byte
-        value = byte & 0x7F
-        for shift in range(7, 7 * MAX_INTEGER_BYTES, 7):
-            at += 1
-            byte = data[at]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                self.at = at + 1
-                return value
-        raise Malformed("an integer is too long")
 
     def count(self) -> int:
         """Of things that follow, each of a byte at least."""
         count = self.integer()
-        if count > len(self.data) - self.at:
+        if count > len(self.data) - self.position:
             raise IndexError
         return count
 
     def skip(self, length: int) -> None:
-        self.at += length
-        if self.at > len(self.data):
+        self.position += length
+        if self.position > len(self.data):
             raise IndexError
 
     def string(self) -> None:
@@ -242,9 +224,9 @@ class _Reader:
     def text(self, client: int, clock: int) -> int:
         """Returns its length in UTF-16 units, which clocks count."""
         length = self.integer()
-        begin = self.at
+        begin = self.position
         self.skip(length)
-        part = self.data[begin : self.at]
+        part = self.data[begin : self.position]
         if part.isascii():
             return length
         try:
@@ -272,12 +254,12 @@ class _Reader:
                     raise Malformed("a struct has no length")
                 clock += length
             out.end[client] = clock
-        out.rest = self.at
+        out.rest = self.position
 
     def struct(self, client: int, clock: int) -> int:
         """Returns its length, by which the client's clock goes on."""
-        info = self.data[self.at]
-        self.at += 1
+        info = self.data[self.position]
+        self.position += 1
         kind = info & 0x1F
         if kind == GC:
             return self.deleted(client, clock)
@@ -340,8 +322,8 @@ class _Reader:
     def any(self, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise Malformed(f"values are nested more than {MAX_DEPTH} deep")
-        tag = self.data[self.at]
-        self.at += 1
+        tag = self.data[self.position]
+        self.position += 1
         if tag in FIXED:
             self.skip(FIXED[tag])
         elif tag == INTEGER:

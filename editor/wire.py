@@ -26,17 +26,22 @@ class Reader:
         self.position = 0
 
     def integer(self) -> int:
-        value = shift = 0
-        data, start = self.data, self.position
-        for offset in range(MAX_INTEGER_BYTES):
-            if start + offset >= len(data):
-                raise WireError("an integer is cut off")
-            byte = data[start + offset]
-            value |= (byte & 0x7F) << shift
+        data, at = self.data, self.position
+        try:
+            byte = data[at]
             if byte < 0x80:
-                self.position = start + offset + 1
-                return value
-            shift += 7
+                self.position = at + 1
+                return byte
+            value = byte & 0x7F
+            for shift in range(7, 7 * MAX_INTEGER_BYTES, 7):
+                at += 1
+                byte = data[at]
+                value |= (byte & 0x7F) << shift
+                if byte < 0x80:
+                    self.position = at + 1
+                    return value
+        except IndexError:
+            raise WireError("an integer is cut off") from None
         raise WireError("an integer is too long")
 
     def chunk(self) -> bytes:
@@ -159,9 +164,3 @@ def awareness(entries: list[AwarenessEntry]) -> bytes:
 
 def state_vector(clocks: dict[int, int]) -> bytes:
     return integer(len(clocks)) + b"".join(integer(client) + integer(clock) for client, clock in clocks.items())
-
-
-def state_clocks(state_vector: bytes) -> dict[int, int]:
-    """A state vector as client id -> clock. Raises WireError."""
-    reader = Reader(state_vector)
-    return {reader.integer(): reader.integer() for _ in range(reader.integer())}

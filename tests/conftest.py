@@ -118,6 +118,14 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = 30) -> 
     raise AssertionError(f"Not within {timeout} s: {what}")
 
 
+def state_clocks(doc: Doc[Any]) -> dict[int, int]:
+    """A replica's state vector as client id -> clock."""
+    from editor import wire
+
+    reader = wire.Reader(bytes(doc.get_state()))
+    return {reader.integer(): reader.integer() for _ in range(reader.integer())}
+
+
 class Client:
     """A small client of the public interface: a pycrdt replica, and the text messages as they come."""
 

@@ -12,7 +12,7 @@ import httpx
 from pycrdt import Doc, Map, Text
 
 from editor import wire
-from tests.conftest import Client, Server, bearer, join, wait_until
+from tests.conftest import Client, Server, bearer, join, state_clocks, wait_until
 
 
 def get(server: Server, session: dict, path: str, link: str = "edit") -> httpx.Response:
@@ -40,7 +40,7 @@ async def type_in(client: Client, path: str, text: str) -> None:
     for character in text:
         with client.doc.transaction():
             shared.insert(len(str(shared).encode()), character)
-    expected = wire.state_clocks(bytes(client.doc.get_state()))[client.doc.client_id]
+    expected = state_clocks(client.doc)[client.doc.client_id]
     await client.wait(lambda: any(m["type"] == "saved" and m["clock"] >= expected for m in client.messages))
 
 

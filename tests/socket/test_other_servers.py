@@ -7,14 +7,10 @@ import json
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from websockets.exceptions import ConnectionClosed
-
-from editor import protocol
 from tests.conftest import ROOT, Server, join
-from tests.socket.test_slow_readers import small_window
+from tests.socket.test_slow_readers import small_window, tell_too_much
 
 
 class Uvicorn(Server):
@@ -35,28 +31,11 @@ async def test_uvicorn_serves_as_daphne_does(tmp_path: Path) -> None:
         slow = await small_window(server, session)
         await slow.send('{"type":"hello","version":1}')
         async with join(server, session) as ada:
-            file = await ada.ready("a.txt")
-            text = ada.text_of("a.txt")
-            for _ in range(60):
-                with ada.doc.transaction():
-                    text.insert(0, "x" * 100_000)
-                with ada.doc.transaction():
-                    text.clear()
-            await ada.all_saved()
-            for _ in range(60):
-                ada.send("instruction.typed", text="y" * 4000, file=file)
-            with ada.doc.transaction():
-                text.insert(0, "the end")
-            await ada.all_saved()
-            async with asyncio.timeout(30):
-                with suppress(ConnectionClosed):
-                    while True:
-                        await slow.recv()
-            assert slow.close_code == protocol.BEHIND.code
+            await tell_too_much(ada, slow)
             async with join(server, session, name="Bob") as bob:
                 await bob.ready("a.txt")
                 with ada.doc.transaction():
-                    text.insert(0, "and this. ")
+                    ada.text_of("a.txt").insert(0, "and this. ")
                 # What has been received is written before the end.
                 await bob.wait(lambda: str(bob.text_of("a.txt")) == "and this. the end")
                 # uvicorn ends itself once more by the signal it was sent.

@@ -8,7 +8,7 @@ import httpx
 from websockets.asyncio.client import connect
 
 from editor import protocol, wire
-from tests.conftest import Client, Server, bearer, join, wait_until
+from tests.conftest import Client, Server, bearer, join, state_clocks, wait_until
 
 
 async def close_code(server: Server, session: str, headers: dict[str, str]) -> int | None:
@@ -51,7 +51,7 @@ async def test_saved_text_survives_kill_nine(tmp_path) -> None:
             for number in range(50):
                 with ada.doc.transaction():
                     text.insert(len(str(text).encode()), f"line {number} 😀\n")
-            clock = wire.state_clocks(bytes(ada.doc.get_state()))[ada.doc.client_id]
+            clock = state_clocks(ada.doc)[ada.doc.client_id]
             await ada.wait(lambda: any(m["type"] == "saved" and m["clock"] >= clock for m in ada.messages))
             expected = str(text)
         server.kill()

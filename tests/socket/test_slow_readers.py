@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from pycrdt import Doc, Map
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from editor import protocol, wire
-from tests.conftest import Server, bearer, join
+from tests.conftest import Client, Server, bearer, join
 
 CHUNK = 100_000
 ROUNDS = 1000
@@ -72,6 +74,30 @@ async def test_who_reads_again_is_brought_up_to_date_by_one_update(tmp_path) -> 
         server.kill()
 
 
+async def tell_too_much(ada: Client, slow: ClientConnection) -> None:
+    """Fills up the slow one's socket, then has them told more than may wait; they must be closed with the documented code."""
+    file = await ada.ready("a.txt")
+    shared = ada.text_of("a.txt")
+    for _ in range(60):
+        with ada.doc.transaction():
+            shared.insert(0, "x" * CHUNK)
+        with ada.doc.transaction():
+            shared.clear()
+    await ada.all_saved()
+    # An instruction line goes to everybody at each keystroke.
+    for _ in range(60):
+        ada.send("instruction.typed", text="y" * 4000, file=file)
+    # Frames are read in order: with this one saved, the lines before it have been passed on.
+    with ada.doc.transaction():
+        shared.insert(0, "the end")
+    await ada.all_saved()
+    async with asyncio.timeout(30):
+        with suppress(ConnectionClosed):
+            while True:
+                await slow.recv()
+    assert slow.close_code == protocol.BEHIND.code
+
+
 async def test_who_lets_messages_pile_up_is_closed_with_a_code(tmp_path) -> None:
     server = Server(tmp_path / "data", ENSEMBLE_MAX_OUTBOX_BYTES="50000")
     try:
@@ -79,28 +105,7 @@ async def test_who_lets_messages_pile_up_is_closed_with_a_code(tmp_path) -> None
         slow = await small_window(server, session)
         await slow.send('{"type":"hello","version":1}')
         async with join(server, session, name="Ada") as ada:
-            file = await ada.ready("a.txt")
-            # Filled up first, then told much: an instruction line goes to everybody at each keystroke.
-            shared = ada.text_of("a.txt")
-
-            for _ in range(60):
-                with ada.doc.transaction():
-                    shared.insert(0, "x" * CHUNK)
-                with ada.doc.transaction():
-                    shared.clear()
-            await ada.all_saved()
-            for _ in range(60):
-                ada.send("instruction.typed", text="y" * 4000, file=file)
-            # Frames are read in order: with this one saved, the lines before it have been passed on.
-            with ada.doc.transaction():
-                shared.insert(0, "the end")
-            await ada.all_saved()
-            async with asyncio.timeout(30):
-                try:
-                    while True:
-                        await slow.recv()
-                except Exception:
-                    assert slow.close_code == protocol.BEHIND.code
+            await tell_too_much(ada, slow)
             await ada.message("participants", participants=[p for p in ada.messages if p["type"] == "participants"][-1]["participants"])
     finally:
         server.kill()

@@ -10,6 +10,7 @@ from pycrdt import Doc, Map, Text
 from editor import wire
 from editor.document import Document
 from editor.updates import Index, Malformed, structs
+from tests.conftest import state_clocks
 
 PARTS = st.sampled_from(["a", "bc\n", "é", "漢字", "😀", "e\u0301", "👩\u200d🚀", "x" * 200])
 
@@ -43,7 +44,7 @@ def test_the_index_agrees_with_the_library(parts: list[tuple[float, str, bool]])
         assert not index.has_hole_before(found)
         index.check(update, found)
         index.add(found)
-    assert index.clocks == wire.state_clocks(bytes(doc.get_state()))
+    assert index.clocks == state_clocks(doc)
     # And it is the same for the whole as for the parts.
     whole = bytes(doc.get_update())
     assert Index(structs(whole)).clocks == index.clocks
