@@ -242,13 +242,19 @@ def guarded(place: Place, function: Function, test: str, then: str) -> str:
     return inserted(place.lines, function.body, f"{inner}if ({test}) {{", f"{inner}{step}{then}{semicolon(place.region)}", f"{inner}}}")
 
 
-@transform(*BOTH, weight=3)
-def add_guard(place: Place) -> Edit | None:
+def function_and_param(place: Place) -> tuple[Function, str] | None:
+    """The one function in sight, and one of its plain parameters."""
     function = only_function(place)
     known = plain_params(function) if function else []
-    if not function or not known:
+    return (function, place.random.choice(known)) if function and known else None
+
+
+@transform(*BOTH, weight=3)
+def add_guard(place: Place) -> Edit | None:
+    chosen = function_and_param(place)
+    if chosen is None:
         return None
-    param = place.random.choice(known)
+    function, param = chosen
     python = place.language == "python"
     state = place.random.choice(["None", "None", "empty", "empty", "negative", "zero"])
     slots: dict[str, Said | str] = {
@@ -273,11 +279,10 @@ ERRORS = ["ValueError", "TypeError", "RuntimeError", "KeyError", "IndexError", "
 
 @transform(*BOTH, weight=1.5)
 def add_raise(place: Place) -> Edit | None:
-    function = only_function(place)
-    known = plain_params(function) if function else []
-    if not function or not known:
+    chosen = function_and_param(place)
+    if chosen is None:
         return None
-    param = place.random.choice(known)
+    function, param = chosen
     python = place.language == "python"
     state = place.random.choice(["None", "empty", "negative"])
     error = place.random.choice(ERRORS) if python else place.random.choice(["Error", "TypeError", "RangeError"])
