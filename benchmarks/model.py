@@ -12,7 +12,8 @@ from pathlib import Path
 from editor.edits import Insert, RegionDiff, size
 from inference import native
 from inference.api import Event, Finished, Task
-from inference.llama import LlamaEngine, Options
+from inference.llama import LlamaEngine
+from inference.options import Options
 from inference.prompts import PatchFormat
 from project import config
 

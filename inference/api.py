@@ -14,12 +14,24 @@ Outcome = Literal["done", "stopped", "declined", "failed"]
 
 
 @dataclass(frozen=True)
+class Source:
+    """Another file of the session that may help. ``why`` it was chosen, for people: "open", "imported" and so on."""
+
+    path: str
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Task:
     """One region of one file, and what is asked of it.
 
     ``cache`` is the domain that evaluated prefixes may be shared in (a session): caches never cross it.
     ``who`` names the person whose instruction this is; their keystrokes extend one sequence.
     ``before`` ends and ``after`` begins where the region does; both may be cut by the prompt's policy.
+    ``mode`` "ask": the reply is Text alone, an answer for people, and edits nothing.
+    ``others``: the most helpful first; as many as fit are shown. ``variant``: 0 is the likeliest reply, each other number another one.
+    ``draft``: nobody has pressed Enter yet; gives way to every run.
     """
 
     cache: str
@@ -30,15 +42,32 @@ class Task:
     after: str
     instruction: str
     earlier: tuple[str, ...] = ()
+    mode: Literal["edit", "ask"] = "edit"
+    others: tuple[Source, ...] = ()
+    variant: int = 0
+    draft: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model saw of one file: ``tokens`` of the ``of`` that the whole has, and why it was shown."""
+
+    path: str
+    tokens: int
+    of: int
+    why: str
 
 
 @dataclass(frozen=True)
 class Started:
-    """The model has a sequence; ``cached`` of ``prompt`` tokens were evaluated before the request came."""
+    """The model has a sequence; ``cached`` of ``prompt`` tokens were evaluated before the request came.
+
+    ``left_out`` says what did not fit, for people; ``saw`` lists the files in the prompt, the edited one first."""
 
     prompt: int
     cached: int
     left_out: str = ""
+    saw: tuple[Seen, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from editor.members import Limits
 from editor.rooms import Rooms
 from inference.api import Engine
+from inference.options import Options
 from inference.switching import Switching
 from project import config, models
 from project.follow import Follower
-
-if TYPE_CHECKING:
-    from inference.llama import Options
 
 # Models up to this size decode as fast on one thread, and leave the other cores to people's keystrokes.
 ONE_THREAD_BYTES = 64 * 2**20
 
 
 def options(path: Path) -> Options:
-    from inference.llama import Options
-
     values = config.values
     small = path.exists() and path.stat().st_size <= ONE_THREAD_BYTES
     return Options(

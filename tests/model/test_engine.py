@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from inference.api import Event, Finished, ModelInfo, Started, Task, Text
-from inference.llama import LlamaEngine, Options
+from inference.llama import LlamaEngine
+from inference.options import Options
 from project import config
 
 TASK = Task("room", "ada", "greet.py", "", 'def greet(name):\n    print("Hello " + name)', "", "add a docstring: Say hello.")
@@ -105,7 +106,7 @@ async def test_a_stop_ends_the_computing_and_nothing_comes_afterwards(chat_model
         running.start("short", replace(TASK, cache="other"), short)
         await short.until(lambda: len(short.text) > 5)
         assert len(endless.events) == seen
-        assert list(running._streams) == ["short"]
+        assert list(running._worker._streams) == ["short"]
 
 
 async def test_a_stop_in_the_middle_of_a_long_prompt_harms_no_other_run(chat_model: Path) -> None:
