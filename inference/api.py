@@ -128,6 +128,25 @@ class ModelInfo:
     facts: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Figures:
+    """What an engine has done since it told the last time: increments, so that a restart loses little and nothing is counted twice.
+
+    ``steps`` took ``busy_s`` together; ``prefilled`` tokens of prompts and ``decoded`` tokens of replies were evaluated.
+    ``keystrokes`` were evaluated whole, at a cost of ``keystroke_tokens``. Of ``drafted`` tokens that were guessed ``accepted`` were right.
+    """
+
+    steps: int = 0
+    busy_s: float = 0.0
+    prefilled: int = 0
+    decoded: int = 0
+    keystrokes: int = 0
+    keystroke_tokens: int = 0
+    drafted: int = 0
+    accepted: int = 0
+    restarts: int = 0
+
+
 class EngineError(Exception):
     """The engine as a whole cannot work; the text is for people. A request that fails ends in Finished instead."""
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from inference import native
-from inference.api import Event, Finished, Hunk, ModelInfo, Outcome, Progress, Started, Task
+from inference.api import Event, Figures, Finished, Hunk, ModelInfo, Outcome, Progress, Started, Task
 from inference.memory import BATCH
 from inference.options import Options
 from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, Segment
@@ -57,10 +57,10 @@ class Stream:
 
 
 class Worker:
-    """Owner of everything native. ``emit(run, events)`` and ``tell(info)`` are called on the worker's thread.
+    """Owner of everything native. ``emit(run, events)``, ``tell(info)`` and ``report(figures)`` are called on the worker's thread.
 
-    Commands are tuples: ("warm", task), ("start", run, task, asked), ("stop", run), ("forget", cache), ("close", reason);
-    ``asked`` is ``time.perf_counter()`` when the request came.
+    Commands are tuples: ("warm", task), ("start", run, task, asked), ("stop", run), ("forget", cache), ("figures",), ("close", reason);
+    ``asked`` is ``time.perf_counter()`` when the request came. Each "figures" is answered by one report, between two steps.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Worker:
         emit: Callable[[str, Sequence[Event]], None],
         tell: Callable[[ModelInfo], None],
         abort: native.AbortFlag | None = None,
+        report: Callable[[Figures], None] | None = None,
     ) -> None:
         self.info = ModelInfo(options.name)
         self.commands: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
@@ -79,6 +80,8 @@ class Worker:
         self._options = options
         self._emit = emit
         self._tell = tell
+        self._report = report
+        self._figures = Figures()
         self._streams: dict[str, Stream] = {}
         self._prefill_rate = 2000.0
         self._end: int | None = None
@@ -222,6 +225,11 @@ class Worker:
         if self.info.state == "ready":
             self._apply(self._scheduler.forget(cache))
 
+    def _do_figures(self) -> None:
+        told, self._figures = self._figures, Figures()
+        if self._report:
+            self._report(told)
+
     def _apply(self, actions: Iterable[Copy | Truncate]) -> None:
         for action in actions:
             if isinstance(action, Copy):
@@ -246,8 +254,11 @@ class Worker:
                 time.sleep(0.001)
             return
         self.computing = frozenset(self._streams)
+        begun = time.perf_counter()
         result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch])
         self.computing = frozenset()
+        self._figures.steps += 1
+        self._figures.busy_s += time.perf_counter() - begun
         if result == native.ABORTED:
             self.abort.clear()
             for sequence in {entry.sequence for entry in plan.batch}:
@@ -262,7 +273,10 @@ class Worker:
             return self._make_room()
         if result != native.OK:
             raise RuntimeError(f"llama_decode returned {result}")
-        self._scheduler.evaluated(plan)
+        self._figures.prefilled += sum(entry.job is None for entry in plan.batch)
+        for job in self._scheduler.evaluated(plan):
+            self._figures.keystrokes += 1
+            self._figures.keystroke_tokens += len(job.tokens) - job.cached
         streams = {stream.job: stream for stream in self._streams.values()}
         for index, entry in enumerate(plan.batch):
             if entry.job in streams:
@@ -285,6 +299,7 @@ class Worker:
         if token is None:
             return self._finish(stream, "failed", "The model produced invalid numbers; its file may be damaged.")
         stream.tokens += 1
+        self._figures.decoded += 1
         stream.last = now
         stream.first = stream.first or now
         events: list[Event] = []
