@@ -210,7 +210,7 @@ class Connection:
                 "model": public_model(rooms.current().engine.info),
                 "limits": public_limits(room.limits),
                 "participants": room.participants(),
-                "runs": list(self._live.runs.cards.values()),
+                "runs": self._live.runs.cards.all(),
             },
         )
         self._live.runs.tell_live(member)

@@ -13,11 +13,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from editor import protocol, storage, updates
+from editor.cards import CARDS
 from editor.document import BadUpdate
 from editor.members import Limits, Member
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.room import Room
-from editor.runs import CARDS, Runs, public_model
+from editor.runs import Runs, public_model
 from inference.api import Engine, ModelInfo
 
 log = logging.getLogger(__name__)

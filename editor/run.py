@@ -1,0 +1,288 @@
+"""One run: what was asked, its parts, and their way into the document. Writes only through its room, on the event loop.
+
+A run has one part for each region that it rewrites: each with its own request to the engine, its own diff and its own
+live region. Invariant: after ``settle`` nothing of the run lands in the document.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal, Protocol
+
+from editor.document import Delta, UndoOfOrigin, bytes_to_utf16
+from editor.edits import Insert, Operation, RegionDiff, size
+from editor.live import LiveRegion
+from editor.members import Person
+from editor.modelpresence import ModelPresence
+from editor.regions import Region
+from editor.room import Room
+from inference.api import Engine, Event, Finished, Hunk, Progress, Started, Task, Text
+
+Mode = Literal["edit", "ask"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a participant asks for. ``selection`` is ``{anchor, head}`` in UTF-16 units; ``engine`` names the one to ask, "" the usual one."""
+
+    by: Person
+    instruction: str
+    file: str
+    selection: dict[str, int] | None = None
+    mode: Mode = "edit"
+    engine: str = ""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A reply that is complete already: ``events`` as an engine gave them for ``region`` of the file as it is now, with its Finished."""
+
+    region: Region
+    events: Sequence[Event]
+
+
+class Part:
+    """One region of a run, with the engine's request for it, ``key``. ``old`` is its text before the run."""
+
+    def __init__(self, key: str, region: Region, text: str) -> None:
+        self.key = key
+        self.region = region
+        self.old = text[region.start : region.end]
+        self.live = LiveRegion(size(text[: region.start]), size(self.old))
+        self.diff = RegionDiff(self.old)
+        self.tokens = 0
+        self.ttft_ms: float | None = None
+        self.tokens_per_s: float | None = None
+        self.left_out = ""
+        self.finished: Finished | None = None
+
+    def read(self, events: Sequence[Event]) -> list[Operation]:
+        """What the events mean for the region's shadow; the rest of what they tell is kept here."""
+        operations: list[Operation] = []
+        text = ""
+        for event in events:
+            if isinstance(event, Text):
+                text += event.text
+                continue
+            if text:
+                operations += self.diff.feed(text)
+                text = ""
+            if isinstance(event, Hunk):
+                operations += self.diff.hunk(event.first, event.last)
+            elif isinstance(event, Started):
+                self.left_out = event.left_out
+            elif isinstance(event, Finished):
+                self.finished = event
+            if isinstance(event, Progress | Finished):
+                self.tokens, self.ttft_ms, self.tokens_per_s = event.tokens, event.ttft_ms, event.tokens_per_s
+        if text:
+            operations += self.diff.feed(text)
+        if self.finished and self.finished.outcome == "done":
+            operations += self.diff.finish()
+        return operations
+
+
+class Owner(Protocol):
+    """Who is told of a run's way. Called on the event loop."""
+
+    def noted(self, run: Run) -> None:
+        """Its notes have changed."""
+
+    def progressed(self, run: Run) -> None:
+        """Its figures have changed."""
+
+    def concluded(self, run: Run) -> None:
+        """All parts have finished."""
+
+    def broke(self, run: Run, reason: str) -> None:
+        """It cannot go on."""
+
+
+class Run:
+    """Queued, then streaming, then finished. Owner of its parts, its caret and its undo."""
+
+    def __init__(
+        self,
+        room: Room,
+        engine: Engine,
+        request: Request,
+        owner: Owner,
+        *,
+        continues: str | None = None,
+        earlier: tuple[str, ...] = (),
+        inherited: list[LiveRegion] | None = None,
+        replay: Replay | None = None,
+    ) -> None:
+        """Raises KeyError where the file is gone. ``inherited``: the regions of the run that this one goes on from."""
+        self.id = secrets.token_hex(6)
+        self.request = request
+        self.path = room.document.path(request.file)
+        self.engine = engine
+        self.continues = continues
+        self.earlier = earlier
+        self.inherited = inherited
+        self.replay = replay
+        self.started_at = datetime.now(UTC).isoformat()
+        self.state: Literal["queued", "streaming", "finished"] = "queued"
+        self.outcome = ""
+        self.model = ""
+        self.parts: list[Part] = []
+        self.undo: UndoOfOrigin | None = None
+        self.card: dict[str, Any] = {}
+        self._room = room
+        self._owner = owner
+        self._presence: ModelPresence | None = None
+        self._unwatch: Callable[[], None] = lambda: None
+
+    @property
+    def origin(self) -> str:
+        return f"run:{self.id}"
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """``{tokens, ttft_ms, tokens_per_s}`` of all parts: tokens and rates add up, the first token is the first of any."""
+        first = [part.ttft_ms for part in self.parts if part.ttft_ms is not None]
+        rates = [part.tokens_per_s for part in self.parts if part.tokens_per_s is not None]
+        return {
+            "tokens": sum(part.tokens for part in self.parts),
+            "ttft_ms": min(first) if first else None,
+            "tokens_per_s": sum(rates) if rates else None,
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """For people: what of the file the model did not see."""
+        return list(dict.fromkeys(part.left_out for part in self.parts if part.left_out))
+
+    @property
+    def typed(self) -> bool:
+        """Whether people typed inside the regions since the run began."""
+        return any(part.live.typed for part in self.parts)
+
+    def overlaps(self, file: str, text: str, region: Region) -> bool:
+        """Whether the run rewrites lines of a region of the file's text, which is as it is now."""
+        start, end = size(text[: region.start]), size(text[: region.end])
+        return file == self.request.file and any(start <= part.live.end and part.live.start <= end for part in self.parts)
+
+    def places(self) -> list[dict[str, int]]:
+        """The regions as they are now, in the protocol's terms. Raises KeyError where the file is gone."""
+        text = self._room.document.text(self.request.file)
+        data = text.encode()
+        out = []
+        for part in self.parts:
+            first = data.count(b"\n", 0, part.live.start) + 1
+            out.append(
+                {
+                    "from": bytes_to_utf16(text, part.live.start),
+                    "to": bytes_to_utf16(text, part.live.end),
+                    "first_line": first,
+                    "last_line": first + data.count(b"\n", part.live.start, part.live.end),
+                }
+            )
+        return out
+
+    # The stream.
+
+    def take(self, regions: Sequence[Region]) -> None:
+        """The lines are chosen, and the run has its caret in the file. Raises KeyError where the file is gone."""
+        document, file = self._room.document, self.request.file
+        text = document.text(file)
+        self._unwatch = document.watch(file, self._watched)
+        self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", region, text) for number, region in enumerate(regions, 1)]
+        self.undo = document.undo_of(file, self.origin)
+        self.model = self.engine.info.name
+        self.state = "streaming"
+        self._presence = ModelPresence(self._room, self.model, file)
+        self._presence.appear()
+
+    def begin(self) -> None:
+        """Asks the engine, or applies the reply that is there already."""
+        text = self._room.document.text(self.request.file)
+        for part in self.parts:
+            if self.replay:
+                self._listen(part, self.replay.events)
+            else:
+                self.engine.start(part.key, make_task(self._room, self.request, text, part.region, self.earlier), partial(self._listen, part))
+
+    def _watched(self, changes: list[Delta], origin: Any) -> None:
+        if origin != self.origin:
+            for change in changes:
+                for part in self.parts:
+                    part.live.people_changed(change.position, change.deleted, size(change.inserted))
+
+    def _listen(self, part: Part, events: Sequence[Event]) -> None:
+        """What one tick brought of a part: one transaction."""
+        if self.state != "streaming" or part.finished:
+            return
+        notes, figures = self.notes, self.figures
+        operations = part.read(events)
+        if self.notes != notes:
+            self._owner.noted(self)
+        try:
+            self._apply(part, operations)
+        except KeyError:
+            return self._owner.broke(self, "The file was deleted while the model wrote.")
+        if all(part.finished for part in self.parts):
+            self._owner.concluded(self)
+        elif self.figures != figures:
+            self._owner.progressed(self)
+
+    def _apply(self, part: Part, operations: list[Operation]) -> None:
+        if not operations:
+            return
+        document, file = self._room.document, self.request.file
+        self._room.authors.room_writes(document, self.request.by, self.id)
+        with document.transaction(self.origin):
+            for operation in operations:
+                for splice in part.live.carry(operation):
+                    if splice.deleted:
+                        document.delete(file, splice.position, splice.deleted)
+                    if splice.text:
+                        document.insert(file, splice.position, splice.text)
+                    for other in self.parts:
+                        if other is not part:
+                            other.live.people_changed(splice.position, splice.deleted, size(splice.text))
+        if self._presence and any(isinstance(operation, Insert) for operation in operations):
+            self._presence.wrote()
+
+    def settle(self) -> list[str]:
+        """Ends it now, whatever the model still computes: later events find it closed.
+
+        Every line is then old or new, and whole. Returns the new text of each part, the old one where the file is gone.
+        """
+        new = [part.old for part in self.parts]
+        if self.state == "streaming":
+            try:
+                for part in self.parts:
+                    if part.finished is None:
+                        self.engine.stop(part.key)
+                    if part.finished is None or part.finished.outcome != "done":
+                        self._apply(part, part.diff.settle())
+                data = self._room.document.text(self.request.file).encode()
+                new = [data[part.live.start : part.live.end].decode() for part in self.parts]
+            except KeyError:
+                pass
+        self.state = "finished"
+        self._unwatch()
+        if self._presence:
+            self._presence.leave()
+        return new
+
+
+def make_task(room: Room, request: Request, text: str, region: Region, earlier: tuple[str, ...] = ()) -> Task:
+    """What the engine is asked for a region of the file's text. Raises KeyError where the file is gone."""
+    return Task(
+        cache=room.session,
+        who=request.by.id,
+        path=room.document.path(request.file),
+        before=text[: region.start],
+        region=text[region.start : region.end],
+        after=text[region.end :],
+        instruction=request.instruction,
+        earlier=earlier,
+        mode=request.mode,
+    )
