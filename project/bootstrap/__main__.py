@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from project.bootstrap import browser, llama, node, python_env, steps, training
+from project.bootstrap import browser, llama, llama_server, node, python_env, steps, training
 from project.bootstrap.steps import CACHE, ROOT, Problem, say, warn
 
 
@@ -57,6 +57,11 @@ def run(arguments: list[str]) -> NoReturn:
 
 def test(arguments: list[str]) -> int:
     prepare(dev=True, chromium=True)
+    with alone():
+        try:
+            llama_server.prepare(llama_server.SERVER)
+        except Problem as problem:
+            warn(f"{problem} What needs a llama-server is not tested.")
     node.put_on_path()  # stock clients run in it
     return call(python_env.PYTHON, "-m", "pytest", *arguments) or check([])
 

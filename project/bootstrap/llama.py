@@ -137,9 +137,9 @@ def _build(*, native: bool) -> None:
     found = compiler.require()
     flags = _flags(found, native)
     bin_ = python_env.VENV / "bin"
-    env = {"CXX": found.cxx, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
-    jobs = _jobs()
-    say(f"Compiling llama.cpp for this machine (once; 1 to 5 minutes; {jobs} files at a time)")
+    env = environment(found)
+    count = jobs()
+    say(f"Compiling llama.cpp for this machine (once; 1 to 5 minutes; {count} files at a time)")
     started = time.monotonic()
 
     # An interrupted build goes on where it was, but only with the same flags for the same source.
@@ -150,7 +150,7 @@ def _build(*, native: bool) -> None:
         steps.write(remembered, wanted)
     make = f"-DCMAKE_MAKE_PROGRAM={bin_ / 'ninja'}"
     steps.run("llama-build", [bin_ / "cmake", "-S", source(), "-B", BUILD, "-G", "Ninja", make, *flags], env=env)
-    steps.run("llama-build", [bin_ / "ninja", "-C", BUILD, "-j", str(jobs), "llama"], progress=_ninja, env=env)
+    steps.run("llama-build", [bin_ / "ninja", "-C", BUILD, "-j", str(count), "llama"], progress=ninja, env=env)
 
     env["CMAKE_ARGS"] = "-DLLAMA_BUILD=OFF"
     options = ["--no-deps", "--no-index", "--no-build-isolation", "--force-reinstall"]
@@ -169,6 +169,11 @@ def _build(*, native: bool) -> None:
     say(f"  compiled in {time.monotonic() - started:.0f} s")
 
 
+def environment(found: compiler.Compiler) -> dict[str, str]:
+    """What a build is run with beside our own environment."""
+    return {"CXX": found.cxx, "PATH": f"{python_env.VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
 def _put_libraries() -> None:
     temporary = libraries().with_name("lib.new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -180,7 +185,7 @@ def _put_libraries() -> None:
     temporary.rename(libraries())
 
 
-def _jobs() -> int:
+def jobs() -> int:
     """As many compilers as there are cores, and no more than there is memory for (one takes up to about 1 GB)."""
     if chosen := os.environ.get("ENSEMBLE_JOBS", ""):
         if not chosen.isdecimal() or int(chosen) < 1:
@@ -194,7 +199,7 @@ def _jobs() -> int:
     return cores
 
 
-def _ninja(line: str) -> str | None:
+def ninja(line: str) -> str | None:
     if not line.startswith("[") or "] " not in line:
         return None
     count, _, rest = line.partition("] ")

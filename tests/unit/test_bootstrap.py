@@ -95,8 +95,8 @@ def test_a_cause_that_is_not_known_is_not_guessed() -> None:
 
 def test_ninja_and_pip_lines_become_progress() -> None:
     line = "[34/78] Building CXX object ggml/src/CMakeFiles/ggml-cpu.dir/ggml-cpu/ops.cpp.o"
-    assert llama._ninja(line) == "[34/78] ops.cpp"
-    assert llama._ninja("warning: something [x]") is None
+    assert llama.ninja(line) == "[34/78] ops.cpp"
+    assert llama.ninja("warning: something [x]") is None
     progress = python_env._counter(2)
     assert progress("Collecting numpy==2.4.6") == "[1/2] numpy==2.4.6"
     assert progress("  Downloading numpy.whl") is None
@@ -253,12 +253,12 @@ def test_clang_is_not_taken_for_the_gcc_it_pretends_to_be() -> None:
 
 def test_the_number_of_compilers_is_at_least_one_and_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENSEMBLE_JOBS", raising=False)
-    assert llama._jobs() >= 1
+    assert llama.jobs() >= 1
     monkeypatch.setenv("ENSEMBLE_JOBS", "3")
-    assert llama._jobs() == 3
+    assert llama.jobs() == 3
     monkeypatch.setenv("ENSEMBLE_JOBS", "many")
     with pytest.raises(Problem, match="ENSEMBLE_JOBS"):
-        llama._jobs()
+        llama.jobs()
 
 
 class Probes:

@@ -1,0 +1,273 @@
+"""The engine that computes elsewhere: at any OpenAI-compatible endpoint, such as llama-server, vLLM or Cerebras.
+
+Lives on the event loop alone. Nothing is evaluated ahead: what an endpoint caches is its own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
+from inference.endpoint import Client, Endpoint, Model, Refused, choice, text_of, usage
+from inference.mailbox import Mailbox
+from inference.prompts import SYSTEM, ChatFormat
+from inference.replies import Malformed, Reader
+from inference.templates import ChatTemplate
+
+log = logging.getLogger(__name__)
+
+PROGRESS_S = 0.1
+# How long until the endpoint is asked for its models again: while it answers; after a failure; after many.
+LOOK_S, AGAIN_S, SELDOM_S = 60.0, 1.0, 30.0
+MODELS_NAMED = 8
+# Of the replies that are not to be the likeliest one.
+VARIANT_TEMPERATURE = 0.8
+
+
+class Messages(ChatTemplate):
+    """The endpoint puts its model's own template around the messages: nothing is added here."""
+
+    def __init__(self) -> None:
+        self.head = self.tail = self.end_of_turn = ""
+
+
+@dataclass(eq=False)
+class Stream:
+    """One run under way."""
+
+    task: Task
+    listener: Listener
+    asked: float
+    reader: Reader
+    job: asyncio.Task[None] | None = None
+    tokens: int = 0
+    first: float | None = None
+    last: float = 0.0
+    progress: float = 0.0
+    edited: bool = False
+    ending: str = ""
+    over: bool = False
+
+    def figures(self) -> tuple[int, float | None, float | None]:
+        """Tokens, time to first token in ms, tokens per second after the first."""
+        ttft = (self.first - self.asked) * 1000 if self.first else None
+        rate = (self.tokens - 1) / (self.last - self.first) if self.first and self.tokens > 1 and self.last > self.first else None
+        return self.tokens, ttft, rate
+
+
+class RemoteEngine:
+    """Implements ``inference.api.Engine``."""
+
+    def __init__(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
+        self.info = ModelInfo(_short(endpoint.model) or endpoint.host)
+        self._endpoint = endpoint
+        self._client = Client(endpoint)
+        self._loop = loop
+        self._mailbox = Mailbox(loop)
+        self._watchers: list[Callable[[ModelInfo], None]] = []
+        self._streams: dict[str, Stream] = {}
+        self._model = endpoint.model
+        self._format = ChatFormat(Messages(), endpoint.context)
+        self._look_now = asyncio.Event()
+        self._looking = loop.create_task(self._look())
+
+    def watch(self, callback: Callable[[ModelInfo], None]) -> None:
+        self._watchers.append(callback)
+
+    def warm(self, task: Task) -> None:
+        """Nothing: docs/decisions/015."""
+
+    def start(self, run: str, task: Task, listener: Listener) -> None:
+        stream = self._streams[run] = Stream(task, listener, time.perf_counter(), self._format.reader(task))
+        stream.job = self._loop.create_task(self._run(run, stream))
+
+    def stop(self, run: str) -> None:
+        """Closes the connection: that is how endpoints hear that nobody wants the rest."""
+        self._stop(run, "")
+
+    def forget(self, cache: str) -> None:
+        """Nothing is kept here."""
+
+    def close(self, reason: str = "") -> None:
+        """From any thread. Does not wait: there is no thread to end."""
+        with suppress(RuntimeError):  # the loop has ended, and all with it
+            self._loop.call_soon_threadsafe(self._close, reason or "The server is stopping.")
+
+    def _close(self, reason: str) -> None:
+        self._looking.cancel()
+        jobs = [stream.job for stream in self._streams.values() if stream.job]
+        for run in list(self._streams):
+            self._stop(run, reason)
+
+        async def end() -> None:
+            await asyncio.gather(self._looking, *jobs, return_exceptions=True)
+            await self._client.close()
+
+        self._closing = self._loop.create_task(end())
+
+    def _stop(self, run: str, reason: str) -> None:
+        stream = self._streams.pop(run, None)
+        if stream and stream.job:
+            self._finish(stream, "stopped", reason)
+            stream.job.cancel()
+
+    # Which model it is, and whether the endpoint answers.
+
+    async def _look(self) -> None:
+        """For as long as the engine lives."""
+        again = AGAIN_S
+        while True:
+            self._look_now.clear()
+            try:
+                self._use(await self._client.models())
+                again = AGAIN_S
+            except Refused as refused:
+                self._failed(refused)
+            except Exception as fault:
+                log.exception("An endpoint could not be asked for its models")
+                self._failed(Refused(f"{self._endpoint.host} cannot be used: {type(fault).__name__}."))
+            wait = LOOK_S if self.info.state == "ready" else again
+            again = min(2 * again, SELDOM_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), wait)
+
+    def _use(self, models: dict[str, Model] | None) -> None:
+        """Raises Refused where it is not clear which. An endpoint that lists none is believed to have the one that is set."""
+        endpoint = self._endpoint
+        wanted = endpoint.model or (next(iter(models)) if models and len(models) == 1 else "")
+        if not wanted:
+            has = f"it has {_listed(models)}" if models is not None else "it does not list them"
+            raise Refused(f"Say with {endpoint.setting}_NAME which model of {endpoint.host} to use: {has}.")
+        if models is not None and wanted not in models:
+            raise Refused(f"{endpoint.host} has no model {wanted} ({endpoint.setting}_NAME): it has {_listed(models)}.")
+        about = (models or {}).get(wanted, Model())
+        context = min(about.context or endpoint.context, endpoint.context)
+        if (self._model, self.info.state, self.info.context) == (wanted, "ready", context):
+            return
+        self._model, self._format = wanted, ChatFormat(Messages(), context)
+        log.info("The model %s of %s is ready", wanted, endpoint.host)
+        self._tell(
+            name=_short(wanted),
+            state="ready",
+            detail="",
+            format=self._format.name,
+            context=context,
+            region_lines=self._format.region_lines,
+            parameters=about.parameters,
+            facts={"endpoint": endpoint.host, "model": wanted},
+        )
+
+    def _failed(self, refused: Refused) -> None:
+        """While its server loads it, the model loads: runs wait for it."""
+        state = "loading" if refused.loading and self.info.state == "loading" else "failed"
+        if (self.info.state, self.info.detail) != (state, str(refused)):
+            log.warning("%s", refused)
+            self._tell(state=state, detail=str(refused))
+
+    def _tell(self, **changes: Any) -> None:
+        self.info = replace(self.info, **changes)
+        for watcher in self._watchers:
+            watcher(self.info)
+
+    # A run.
+
+    async def _run(self, run: str, stream: Stream) -> None:
+        try:
+            await self._answer(stream)
+        except Refused as refused:
+            self._finish(stream, "failed", str(refused))
+            if refused.down:
+                self._failed(refused)
+            self._look_now.set()
+        except Malformed as fault:
+            self._finish(stream, "failed", f"The model's answer broke its form ({fault}); nothing was changed.", revert=True)
+        except Exception as fault:
+            log.exception("A run at an endpoint failed")
+            self._finish(stream, "failed", f"The request to {self._endpoint.host} failed: {type(fault).__name__}.")
+        finally:
+            if self._streams.get(run) is stream:
+                del self._streams[run]
+
+    async def _answer(self, stream: Stream) -> None:
+        """Raises Refused or Malformed, or has finished the run."""
+        if self.info.state != "ready":
+            raise Refused(self.info.detail or f"{self._endpoint.host} has not answered yet; try again in a moment.")
+        task = stream.task
+        prompt = self._format.prompt(task)
+        self._mailbox.post(stream.listener, [Started(0, 0, prompt.left_out)])
+        body: dict[str, Any] = {
+            "model": self._model,
+            "messages": [
+                {"role": "system", "content": SYSTEM},
+                {"role": "user", "content": "".join(segment.text for segment in (*prompt.segments, *prompt.trigger))},
+            ],
+            "max_tokens": self._endpoint.max_tokens,
+            "temperature": VARIANT_TEMPERATURE if task.variant else 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if task.variant:
+            body["seed"] = task.variant
+        await self._client.complete(body, lambda event: self._take(stream, event), lambda: self._progress(stream))
+        self._conclude(stream)
+
+    def _take(self, stream: Stream, event: dict[str, Any]) -> bool:
+        """Whether more of the answer is wanted. Raises Malformed."""
+        stream.tokens = usage(event).get("completion_tokens", stream.tokens)
+        stream.ending = choice(event).get("finish_reason") or stream.ending
+        if text_of(event, "content", "reasoning_content", "reasoning"):
+            stream.tokens += 1  # until the endpoint says how many there were in all
+            stream.last = time.perf_counter()
+            stream.first = stream.first or stream.last
+        if text := text_of(event, "content"):
+            self._emit(stream, stream.reader.feed(text, False))
+        return not stream.reader.complete
+
+    def _progress(self, stream: Stream) -> None:
+        if stream.first and stream.last - stream.progress >= PROGRESS_S:
+            stream.progress = stream.last
+            tokens, ttft, rate = stream.figures()
+            self._emit(stream, [Progress(tokens, ttft or 0.0, rate)])
+
+    def _conclude(self, stream: Stream) -> None:
+        """The stream has ended as it should. Raises Malformed."""
+        if stream.ending == "length":
+            return self._finish(
+                stream,
+                "failed",
+                f"The answer reached the limit of {self._endpoint.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS), or the endpoint's own, "
+                "and was cut; the lines it had not reached are unchanged.",
+            )
+        if stream.ending == "content_filter":
+            return self._finish(stream, "failed", f"{self._endpoint.host} held the rest of the answer back (its content filter).")
+        if not stream.reader.complete:
+            self._emit(stream, stream.reader.finish())
+        if stream.edited or stream.task.mode == "ask":
+            self._finish(stream, "done")
+        else:
+            self._finish(stream, "declined", "The model found nothing to change.")
+
+    def _emit(self, stream: Stream, events: list[Event]) -> None:
+        stream.edited = stream.edited or any(isinstance(event, Hunk) for event in events)
+        if not stream.over:
+            self._mailbox.post(stream.listener, events)
+
+    def _finish(self, stream: Stream, outcome: Outcome, reason: str = "", revert: bool = False) -> None:
+        self._emit(stream, [Finished(outcome, *stream.figures(), reason, revert)])
+        stream.over = True
+
+
+def _short(model: str) -> str:
+    """A model's name for people: without the folders that some endpoints put before it."""
+    return model.replace("\\", "/").rstrip("/").rpartition("/")[2].removesuffix(".gguf")
+
+
+def _listed(models: dict[str, Model]) -> str:
+    names = list(models)
+    return ", ".join(names[:MODELS_NAMED]) + (f" and {len(names) - MODELS_NAMED} more" if len(names) > MODELS_NAMED else "") if names else "none"

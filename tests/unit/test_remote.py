@@ -1,0 +1,451 @@
+"""The remote engine against an endpoint of the test's own, which fails in every way that endpoints do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inference import remote, sse
+from inference.api import Finished, Hunk, ModelInfo, Progress, Started, Task
+from inference.endpoint import Endpoint
+from inference.remote import RemoteEngine
+from tests.engines import Listener, becomes
+from tests.engines import answer as answer_to
+
+TASK = Task("room", "ada", "greet.py", "import sys\n", "x = 1\ny = 2", "\nz = 3\n", "make x two")
+KEY = "sk-very-secret"
+
+Handler = Callable[["Request"], Awaitable[None]]
+
+
+class Request:
+    def __init__(self, path: str, headers: dict[str, str], body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.path, self.headers, self.body = path, headers, body
+        self._reader, self._writer = reader, writer
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self, status: int, body: Any, **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        lines = [f"HTTP/1.1 {status} Because", f"Content-Length: {len(content)}", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
+        await self.send("\r\n".join([*lines, "", ""]).encode() + content)
+
+    async def begin(self) -> None:
+        await self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+    async def chunk(self, data: bytes) -> None:
+        await self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
+    async def text(self, *pieces: str) -> None:
+        for piece in pieces:
+            await self.chunk(event({"content": piece}))
+
+    async def end(self, reason: str = "stop", usage: dict[str, Any] | None = None) -> None:
+        await self.chunk(event({}, finish_reason=reason))
+        if usage:
+            await self.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
+        await self.chunk(b"data: [DONE]\n\n")
+        await self.send(b"0\r\n\r\n")
+
+    async def gone(self) -> None:
+        """Until the other side has closed the connection."""
+        while await self._reader.read(1000):
+            pass
+
+
+def event(delta: dict[str, Any], **more: Any) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, **more}]}).encode() + b"\n\n"
+
+
+class Server:
+    """Speaks HTTP as far as the tests need it. ``models`` and ``complete`` say what it does."""
+
+    def __init__(self) -> None:
+        self.models: Handler = self.one_model
+        self.complete: Handler = self.two_lines
+        self.seen: list[Request] = []
+        self.connections = 0
+        self.url = ""
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    @staticmethod
+    async def one_model(request: Request) -> None:
+        await request.answer(200, {"data": [{"id": "models/some-coder.gguf", "meta": {"n_ctx": 4096, "n_params": 7}}]})
+
+    @staticmethod
+    async def two_lines(request: Request) -> None:
+        await request.begin()
+        await request.text("x = ", "2\n", "y = 2")
+        await request.end(usage={"prompt_tokens": 50, "completion_tokens": 9})
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    async def close(self) -> None:
+        assert self._server
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first, *lines = head.split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+                length = int(headers.get("content-length", 0))
+                body = json.loads(await reader.readexactly(length)) if length else None
+                request = Request(first.split()[1], headers, body, reader, writer)
+                self.seen.append(request)
+                await (self.complete if body else self.models)(request)
+                if writer.is_closing():
+                    break
+        writer.close()
+        self._tasks.discard(task)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    running = Server()
+    await running.open()
+    yield running
+    await running.close()
+
+
+@asynccontextmanager
+async def engine(server: Server, state: str = "ready", **options: Any) -> AsyncIterator[RemoteEngine]:
+    running = RemoteEngine(Endpoint(**{"url": server.url, "key": KEY, **options}), asyncio.get_running_loop())
+    try:
+        await becomes(running, lambda: running.info.state == state)
+        yield running
+    finally:
+        running.close()
+        await asyncio.sleep(0)
+        await running._closing
+
+
+async def answer(running: RemoteEngine, task: Task = TASK, name: str = "run") -> Listener:
+    return await answer_to(running, task, name)
+
+
+async def test_an_answer_streams_into_the_region_with_the_endpoints_figures(server: Server) -> None:
+    async with engine(server) as running:
+        assert (running.info.name, running.info.context, running.info.parameters) == ("some-coder", 4096, 7)
+        listener = await answer(running)
+        assert isinstance(listener.events[0], Started)
+        assert [e for e in listener.events if isinstance(e, Hunk)] == [Hunk(1, 2)]
+        assert listener.text == "x = 2\ny = 2\n"
+        assert any(isinstance(e, Progress) for e in listener.events)
+        finished = await listener.finished()
+        assert (finished.outcome, finished.tokens) == ("done", 9)
+        assert finished.ttft_ms and finished.tokens_per_s
+        request = server.seen[-1]
+        assert request.path == "/v1/chat/completions"
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.body["model"] == "models/some-coder.gguf"
+        assert request.body["stream"] is True and request.body["temperature"] == 0
+        system, user = request.body["messages"]
+        assert (system["role"], user["role"]) == ("system", "user")
+        assert "make x two" in user["content"] and "<region>\nx = 1\ny = 2\n</region>" in user["content"]
+
+
+async def test_a_connection_is_used_again_and_eight_stream_at_once(server: Server) -> None:
+    async with engine(server) as running:
+        for number in range(3):
+            assert (await answer(running, name=str(number))).text == "x = 2\ny = 2\n"
+        assert server.connections == 1
+        gate = asyncio.Event()
+        waiting = 0
+
+        async def together(request: Request) -> None:
+            nonlocal waiting
+            waiting += 1
+            if waiting == 8:
+                gate.set()
+            await gate.wait()
+            await server.two_lines(request)
+
+        server.complete = together
+        found = await asyncio.gather(*(answer(running, name=f"many{n}") for n in range(8)))
+        assert [listener.text for listener in found] == ["x = 2\ny = 2\n"] * 8
+
+
+async def test_other_variants_are_not_the_likeliest_reply(server: Server) -> None:
+    async with engine(server) as running:
+        await answer(running, replace(TASK, variant=2))
+        assert server.seen[-1].body["temperature"] > 0 and server.seen[-1].body["seed"] == 2
+
+
+async def test_thoughts_stay_out_of_the_text(server: Server) -> None:
+    async def thinking(request: Request) -> None:
+        await request.begin()
+        await request.chunk(event({"role": "assistant", "content": None, "reasoning_content": "They want two."}))
+        await server_text(request)
+
+    async def server_text(request: Request) -> None:
+        await request.text("x = 2\ny = 2")
+        await request.end()
+
+    server.complete = thinking
+    async with engine(server) as running:
+        listener = await answer(running)
+        assert listener.text == "x = 2\ny = 2\n"
+        assert (await listener.finished()).tokens == 2
+
+
+async def test_a_stop_closes_the_connection_and_nothing_comes_afterwards(server: Server) -> None:
+    closed = asyncio.Event()
+
+    async def endless(request: Request) -> None:
+        await request.begin()
+        await request.text("this line is long enough to be shown\n")
+        await request.gone()
+        closed.set()
+
+    server.complete = endless
+    async with engine(server) as running:
+        listener = Listener()
+        running.start("run", TASK, listener)
+        await listener.until(lambda: "this line" in listener.text)
+        running.stop("run")
+        assert (await listener.finished()).outcome == "stopped"
+        await asyncio.wait_for(closed.wait(), 20)
+        assert sum(isinstance(e, Finished) for e in listener.events) == 1
+        running.stop("run")
+        running.stop("another")
+
+
+async def test_closing_the_engine_ends_its_runs_with_the_reason(server: Server) -> None:
+    async def endless(request: Request) -> None:
+        await request.begin()
+        await request.text("this line is long enough to be shown\n")
+        await request.gone()
+
+    server.complete = endless
+    listener = Listener()
+    async with engine(server) as running:
+        running.start("run", TASK, listener)
+        await listener.until(lambda: "this line" in listener.text)
+        await asyncio.to_thread(running.close, "Another model comes.")
+        finished = await listener.finished()
+        assert (finished.outcome, finished.reason) == ("stopped", "Another model comes.")
+
+
+async def silent(request: Request) -> None:
+    await request.gone()
+
+
+async def pings(request: Request) -> None:
+    """Alive, as proxies are, and yet without a token."""
+    await request.begin()
+    with suppress(ConnectionError):
+        while True:
+            await request.chunk(b": ping\n\n")
+            await asyncio.sleep(0.01)
+
+
+async def stalls(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.gone()
+
+
+async def breaks_off(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    request._writer.transport.abort()
+
+
+async def ends_early(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.send(b"0\r\n\r\n")
+
+
+async def no_json(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.chunk(b"data: {{{\n\n")
+    await request.gone()
+
+
+async def a_page(request: Request) -> None:
+    await request.answer(200, b"<html>welcome to the hotel's network</html>")
+
+
+async def endless_line(request: Request) -> None:
+    await request.begin()
+    with suppress(ConnectionError):
+        while True:
+            await request.chunk(b"x" * 2**18)
+
+
+async def error_inside(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.chunk(b'data: {"error": {"message": "out of memory,\\n\\nkey %s"}}\n\n' % KEY.encode())
+
+
+async def held_back(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.end("content_filter")
+
+
+async def cut(request: Request) -> None:
+    await request.begin()
+    await request.text("x = 2 # and long enough\n")
+    await request.end("length")
+
+
+def refuses(status: int, body: Any = None, **headers: str) -> Handler:
+    async def handler(request: Request) -> None:
+        await request.answer(status, {"error": {"message": f"no: {KEY}"}} if body is None else body, **headers)
+
+    return handler
+
+
+FAILURES: dict[str, tuple[Handler, list[str]]] = {
+    "silent": (silent, ["no first token within 0.1 s", "ENSEMBLE_MAX_REMOTE_FIRST_SECONDS"]),
+    "pings": (pings, ["no first token"]),
+    "stalls": (stalls, ["nothing for 0.1 s", "ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS"]),
+    "breaks off": (breaks_off, ["connection to 127.0.0.1", "was lost", "unchanged"]),
+    "ends early": (ends_early, ["was lost", "ended before"]),
+    "no json": (no_json, ["no stream of tokens", "JSON"]),
+    "a page": (a_page, ["was lost"]),
+    "endless line": (endless_line, ["no stream of tokens", str(sse.LONGEST_EVENT)]),
+    "error inside": (error_inside, ["out of memory, key …"]),
+    "content filter": (held_back, ["content filter"]),
+    "cut": (cut, ["2048 tokens", "ENSEMBLE_MAX_RUN_TOKENS"]),
+    "400": (refuses(400, {"error": "prompt too long\u2028<b>"}), ["does not take the request", "prompt too long <b>"]),
+    "401": (refuses(401), ["refuses the key", "ENSEMBLE_DEEP_KEY"]),
+    "403": (refuses(403), ["refuses the key"]),
+    "404": (refuses(404), ["no such model", "ENSEMBLE_DEEP_NAME"]),
+    "429": (refuses(429, Retry_After="17"), ["takes no more requests", "in 17 s", "says: no: …"]),
+    "429 long": (refuses(429, Retry_After="3600"), ["in 60 minutes"]),
+    "429 nonsense": (refuses(429, Retry_After="Thu, 01 Jan"), ["in a moment"]),
+    "500": (refuses(500, b"<html>" + b"x" * 10000), ["has failed (status 500)"]),
+    "502": (refuses(502, {"message": "y" * 5000}), ["yyy …"]),
+    "503": (refuses(503), ["is not ready"]),
+    "302": (refuses(302, b"", Location="http://elsewhere.example/v1"), ["has moved"]),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_each_failure_ends_the_run_with_a_reason_that_people_understand(server: Server, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.complete, words = FAILURES[name]
+    limits = {"silent": {"first": 0.1}, "pings": {"first": 0.1}, "stalls": {"silence": 0.1}}.get(name, {})
+    async with engine(server, **limits) as running:
+        infos: list[ModelInfo] = []
+        running.watch(infos.append)
+        listener = await answer(running)
+        finished = await listener.finished()
+        assert finished.outcome == "failed"
+        for word in words:
+            assert word in finished.reason
+        assert len(finished.reason) < 500 and "\n" not in finished.reason
+        # What had come before stands.
+        assert listener.text in ("", "x = 2 # and long enough\n")
+        assert KEY not in repr(listener.events) + repr(running.info) + repr(running._endpoint) + caplog.text
+        assert any(info.state == "failed" for info in infos) == (name in ("401", "403", "302"))
+        # The next one may fare better.
+        server.complete = server.two_lines
+        running._endpoint = running._client._endpoint = replace(running._endpoint, first=20, silence=20)
+        await becomes(running, lambda: running.info.state == "ready")
+        assert (await answer(running, name="next")).text == "x = 2\ny = 2\n"
+
+
+async def test_an_endpoint_that_goes_and_comes_back_needs_nobody(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "AGAIN_S", 0.01)
+    async with engine(server) as running:
+        await server.close()
+        finished = await (await answer(running)).finished()
+        assert finished.outcome == "failed"
+        assert "cannot be reached" in finished.reason
+        assert running.info.state == "failed" and running.info.detail == finished.reason
+        await server.open()
+        await becomes(running, lambda: running.info.state == "ready")
+        assert (await answer(running)).text == "x = 2\ny = 2\n"
+
+
+async def test_a_model_that_its_server_still_loads_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "AGAIN_S", 0.01)
+    server.models = refuses(503, {"error": {"message": "Loading model"}})
+    async with engine(server, state="loading") as running:
+        await becomes(running, lambda: "Loading model" in running.info.detail)
+        assert running.info.state == "loading"
+        server.models = server.one_model
+        await becomes(running, lambda: running.info.state == "ready")
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "words"),
+    [
+        (["a", "b"], "", ["Say with ENSEMBLE_DEEP_NAME", "it has a, b."]),
+        ([f"m{n}" for n in range(20)], "", ["m7 and 12 more"]),
+        ([], "", ["it has none"]),
+        (["a", "b"], "c", ["no model c", "it has a, b."]),
+    ],
+)
+async def test_a_model_that_is_not_clear_is_asked_for(server: Server, models: list[str], name: str, words: list[str]) -> None:
+    server.models = refuses(200, {"data": [{"id": model} for model in models]})
+    async with engine(server, state="failed", model=name) as running:
+        for word in words:
+            assert word in running.info.detail
+        finished = await (await answer(running)).finished()
+        assert (finished.outcome, finished.reason) == ("failed", running.info.detail)
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (refuses(401), ["refuses the key", "ENSEMBLE_DEEP_KEY"]),
+        (refuses(200, b"<html>"), ["no list of models", "/v1"]),
+        (refuses(200, {"data": "x"}), ["no list of models"]),
+        (refuses(200, []), ["no list of models"]),
+        (refuses(500), ["has failed"]),
+        (silent, ["no answer within 0.1 s"]),
+    ],
+)
+async def test_an_endpoint_that_cannot_be_used_says_why(server: Server, models: Handler, words: list[str]) -> None:
+    server.models = models
+    async with engine(server, state="failed", connect=0.1) as running:
+        for word in words:
+            assert word in running.info.detail
+        assert KEY not in running.info.detail
+
+
+async def test_an_endpoint_that_lists_no_models_is_believed(server: Server) -> None:
+    server.models = refuses(404)
+    async with engine(server, model="team/coder") as running:
+        assert running.info.name == "coder"
+        assert (await answer(running)).text == "x = 2\ny = 2\n"
+        assert server.seen[-1].body["model"] == "team/coder"
+
+
+def test_events_may_be_cut_anywhere() -> None:
+    stream = 'data: {"a": "ü€😀"}\r\n\r\n: comment\nevent: x\nid: 7\ndata: one\ndata: two\n\ndata:three\n\n\n\ndata: [DONE]\n\n'.encode()
+    whole = sse.Events().feed(stream)
+    assert whole == ['{"a": "ü€😀"}', "one\ntwo", "three", "[DONE]"]
+    for size in range(1, 12):
+        events = sse.Events()
+        assert [data for at in range(0, len(stream), size) for data in events.feed(stream[at : at + size])] == whole
