@@ -109,6 +109,7 @@ class Connection:
 
     def lost(self) -> None:
         self._live.room.leave(self._member)
+        self._live.runs.drafts.left(self._member.person)
 
     def paused(self) -> None:
         self._live.room.fall_behind(self._member)
@@ -214,6 +215,7 @@ class Connection:
             },
         )
         self._live.runs.tell_live(member)
+        self._live.runs.drafts.tell(member)
         if message.get("lineage") not in (None, room.lineage):
             # What it goes on to send is not read any more: nothing of the other lineage gets in.
             member.close(protocol.OTHER_LINEAGE)

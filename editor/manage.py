@@ -20,7 +20,7 @@ _requester = sync_to_async(requester)
 
 @endpoint("PATCH", "DELETE")
 async def session(request: HttpRequest, session: str) -> HttpResponse:
-    """PATCH changes ``title`` and ``viewers_may_stop``; DELETE ends the session and deletes its data."""
+    """PATCH changes ``title``, ``viewers_may_stop`` and ``drafts``; DELETE ends the session and deletes its data."""
     found, _ = await _requester(request, session, "manage")
     if request.method == "DELETE":
         await rooms.current().end(session)
@@ -33,10 +33,21 @@ async def session(request: HttpRequest, session: str) -> HttpResponse:
         if not isinstance(given["viewers_may_stop"], bool):
             raise Refused(400, "bad_message", "`viewers_may_stop` must be true or false.")
         changes["viewers_may_stop"] = given["viewers_may_stop"]
+    if "drafts" in given:
+        if given["drafts"] is not None and not isinstance(given["drafts"], bool):
+            raise Refused(400, "bad_message", "`drafts` must be true, false, or null for what suits the model.")
+        changes["drafts"] = given["drafts"]
     if not changes:
-        raise Refused(400, "bad_message", "Give `title` or `viewers_may_stop`.")
+        raise Refused(400, "bad_message", "Give `title`, `viewers_may_stop` or `drafts`.")
     changed = await rooms.current().change(found.pk, changes)
-    return JsonResponse({"title": changed.title, "viewers_may_stop": changed.viewers_may_stop, "expires_at": changed.expires_at.isoformat()})
+    return JsonResponse(
+        {
+            "title": changed.title,
+            "viewers_may_stop": changed.viewers_may_stop,
+            "drafts": changed.drafts,
+            "expires_at": changed.expires_at.isoformat(),
+        }
+    )
 
 
 @endpoint("POST")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from editor.protocol import Close
 from editor.transport import Transport
@@ -24,6 +25,8 @@ class Limits:
     log_updates: int
     runs: int
     parallel_runs: int
+    drafts: int
+    draft_ms: int
 
 
 @dataclass(eq=False)
@@ -36,7 +39,7 @@ class Person:
     role: str
     link: str
 
-    def public(self) -> dict[str, str]:
+    def public(self) -> dict[str, Any]:
         return {"participant": self.id, "name": self.name, "color": self.color}
 
 

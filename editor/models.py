@@ -15,6 +15,8 @@ class Session(models.Model):
     edit_generation = models.PositiveIntegerField(default=0)
     view_generation = models.PositiveIntegerField(default=0)
     viewers_may_stop = models.BooleanField(default=False)
+    # Null: as suits the model.
+    drafts = models.BooleanField(null=True, default=None)
     created_at = models.DateTimeField(auto_now_add=True)
     active_at = models.DateTimeField()
     expires_at = models.DateTimeField()

@@ -72,8 +72,8 @@ TO_SERVER: dict[str, Message] = {
         ),
         Message(
             "instruction.typed",
-            "The instruction line as it stands after a keystroke; empty when it is cleared. "
-            "The model evaluates it at once; the others see it being typed.",
+            "The instruction line as it stands after a keystroke; empty when it is cleared, or its draft is not wanted. "
+            "The model evaluates it at once, or makes a draft of it; the others see it being typed.",
             (
                 Field("text", str, "the whole line so far", limit=INSTRUCTION_LIMIT),
                 _FILE,
@@ -117,6 +117,15 @@ _REGION = Field(
     "`{from, to, first_line, last_line}`: UTF-16 units, and lines counted from 1",
 )
 _BY = Field("by", dict, "`{participant, name, color}`: who asked")
+_EDITS = (
+    Field("check", int, "CRC-32 of the region's text in UTF-8: where a client's text differs, the edits do not fit it"),
+    Field(
+        "edits",
+        list,
+        "`{from, to, text}` in ascending order, UTF-16 units of the file as it is without them. Several lines of text are lines of their own: "
+        "before the line that begins at `from` = `to` (and then they end in a newline), or behind `to`, which is a line's end",
+    ),
+)
 _FIGURES = (
     Field("tokens", int, "tokens generated"),
     Field("ttft_ms", float, "time to first token in ms, from the request to the first token; null before it"),
@@ -135,7 +144,12 @@ TO_CLIENT: dict[str, Message] = {
                 Field("participant", str, "this participant's id"),
                 Field("name", str),
                 Field("color", str, "`#rrggbb` from the palette"),
-                Field("session", dict, "`{id, title, expires_at, lineage, viewers_may_stop}`; a copy of another lineage must not be merged"),
+                Field(
+                    "session",
+                    dict,
+                    "`{id, title, expires_at, lineage, viewers_may_stop, drafts}`; a copy of another lineage must not be merged; "
+                    "drafts: the host's choice, null for what suits the model",
+                ),
                 Field("model", dict, "as in `model`"),
                 Field("limits", dict, "name -> number, as in the settings table"),
                 Field("participants", list, "as in `participants`"),
@@ -179,6 +193,40 @@ TO_CLIENT: dict[str, Message] = {
                     "`{name, state, detail, progress}`; state: `loading`, `ready`, `failed`; detail: for people; "
                     "progress: 0 to 1 of the loading, null while it is unknown",
                 ),
+            ),
+        ),
+        Message(
+            "drafts",
+            "Whether drafts are made while somebody types an instruction, after `hello` and whenever that changes.",
+            (
+                Field(
+                    "state",
+                    str,
+                    "`on`, `off` (the host's choice, or the model is not a fast one) or `paused`: too slow just now, tried again now and then",
+                ),
+                Field("ms", float, "from a keystroke to its draft, the middle of the last ones; null before the first"),
+                Field("bound_ms", int, "above this they pause (ENSEMBLE_MAX_DRAFT_MS)"),
+            ),
+        ),
+        Message(
+            "draft.shown",
+            "What the model would do with the instruction that somebody is typing, in place of that person's draft before. Nothing of it is in the document. "
+            "A `run.start` of the same person with this instruction, for this region, takes it: the edit is there at once.",
+            (
+                Field("id", str),
+                _BY,
+                _FILE,
+                _INSTRUCTION,
+                _REGION,
+                *_EDITS,
+            ),
+        ),
+        Message(
+            "draft.gone",
+            "That person's draft is shown no more.",
+            (
+                Field("participant", str),
+                Field("why", str, "`changed`: somebody has changed the text that it was made for; the line may be sent again. Else empty"),
             ),
         ),
         Message(

@@ -44,6 +44,7 @@ class Room:
         self.title: str = row.title
         self.lineage: str = row.lineage
         self.viewers_may_stop: bool = row.viewers_may_stop
+        self.drafts: bool | None = row.drafts
         self.expires_at = row.expires_at.isoformat()
         self.limits = limits
         self.document = Document((document,), self._changed, index)
@@ -151,12 +152,12 @@ class Room:
         if member.hello:
             self._send_text(member, json.dumps({"type": kind, **fields}))
 
-    def announce(self, kind: str, but: Member | None = None, **fields: Any) -> None:
-        """To everybody who has said hello."""
+    def announce(self, kind: str, but: Member | None = None, passing: bool = False, **fields: Any) -> None:
+        """To everybody who has said hello. ``passing``: not worth waiting for one who reads too slowly."""
         assert kind in protocol.TO_CLIENT, kind
         text = json.dumps({"type": kind, **fields})
         for member in self.members:
-            if member.hello and member is not but:
+            if member.hello and member is not but and not (passing and member.behind is not None):
                 self._send_text(member, text)
 
     def participants(self) -> list[dict[str, Any]]:
@@ -203,6 +204,7 @@ class Room:
             "expires_at": self.expires_at,
             "lineage": self.lineage,
             "viewers_may_stop": self.viewers_may_stop,
+            "drafts": self.drafts,
         }
 
     # Binary frames.

@@ -17,6 +17,8 @@ from editor.cards import CARDS
 from editor.document import BadUpdate
 from editor.members import Limits, Member
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
+from editor.pace import Pace
+from editor.permissions import may
 from editor.room import Room
 from editor.runs import Runs, public_model
 from inference.api import Engine, ModelInfo
@@ -53,6 +55,8 @@ class Rooms:
         self._closing: set[asyncio.Task[None]] = set()
         self._epochs: dict[str, int] = {}
         self._sweeping: asyncio.Task[None] | None = None
+        self._pace = Pace(limits.draft_ms)
+        self._model = ""
 
     @property
     def engine(self) -> Engine:
@@ -85,11 +89,12 @@ class Rooms:
     # What hosts decide: first in the database, then for those who are here. Each raises KeyError for what is not there.
 
     async def change(self, session: str, changes: dict[str, object]) -> Session:
-        """``title`` and ``viewers_may_stop``."""
+        """``title``, ``viewers_may_stop`` and ``drafts``."""
         row = await storage.call(lambda: _update(session, changes))
         if live := self._live.get(session):
-            live.room.title, live.room.viewers_may_stop = row.title, row.viewers_may_stop
+            live.room.title, live.room.viewers_may_stop, live.room.drafts = row.title, row.viewers_may_stop, row.drafts
             live.room.announce("session", session=live.room.public_session())
+            live.runs.drafts.settle()
         return row
 
     async def rotate(self, session: str, link: str, keep: str | None) -> Session:
@@ -106,6 +111,8 @@ class Rooms:
         self._changed(session)
         if live := self._live.get(session):
             live.room.set_role(participant, role)
+            if not may(role, "instruct"):
+                live.runs.drafts.drop(participant)
 
     async def remove(self, session: str, participant: str) -> None:
         await storage.call(lambda: _update_participant(session, participant, removed=True))
@@ -150,7 +157,7 @@ class Rooms:
         except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
         room.on_broken = lambda: self._reload(session)
-        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards))
+        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards, self._pace))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live
 
@@ -244,8 +251,12 @@ class Rooms:
         await asyncio.to_thread(storage.writer.close)
 
     def _model_changed(self, info: ModelInfo) -> None:
+        if info.name != self._model:
+            self._model = info.name
+            self._pace.reset()
         for live in self._live.values():
             live.room.announce("model", model=public_model(info))
+            live.runs.drafts.settle()
             live.runs.advance()
 
     def _set_failing(self, failing: bool, message: str) -> None:

@@ -13,12 +13,15 @@ from typing import Any
 from editor import regions
 from editor.cards import Cards
 from editor.document import utf16_to_bytes
+from editor.drafts import Drafts
+from editor.edits import size
 from editor.live import LiveRegion
 from editor.members import Member
+from editor.pace import Pace
 from editor.protocol import ProtocolError
 from editor.room import Room
 from editor.run import Replay, Request, Run, make_task
-from inference.api import Engine, Finished, ModelInfo
+from inference.api import Engine, Finished, ModelInfo, Task
 
 UNDOABLE = 30
 LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
@@ -27,9 +30,10 @@ LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever ru
 class Runs:
     """The runs of one room and its queue. Owner of all of them."""
 
-    def __init__(self, room: Room, engine: Engine, cards: list[dict[str, Any]]) -> None:
+    def __init__(self, room: Room, engine: Engine, cards: list[dict[str, Any]], pace: Pace) -> None:
         self._room = room
         self._engine = engine
+        self.drafts = Drafts(room, engine, pace, self._plan)
         self._active: dict[str, Run] = {}
         self._waiting: list[Run] = []
         self._done: OrderedDict[str, Run] = OrderedDict()
@@ -40,20 +44,42 @@ class Runs:
     def typed(self, member: Member, text: str, file: str, selection: dict[str, int] | None) -> None:
         """An instruction as it stands after a keystroke: the others see it, the model evaluates it."""
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
-        if not text.strip() or self._engine.info.state != "ready":
+        request = Request(member.person, text.strip(), file, selection)
+        if self.drafts.typed(request, bool(self._active)) or not request.instruction or self._engine.info.state != "ready":
             return
-        request = Request(member.person, text, file, selection)
         try:
-            content = self._text(file)
-            region = self._choose(content, request)
+            _, _, task = self._plan(request)
         except ProtocolError:
             return  # it is said when the run is asked for
-        self._engine.warm(make_task(self._room, request, content, region))
+        self._engine.warm(task)
+
+    def _plan(self, request: Request) -> tuple[str, regions.Region, Task]:
+        """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
+        content = self._text(request.file)
+        region = self._choose(content, request)
+        return content, region, make_task(self._room, request, content, region)
 
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int) -> Run:
         if variants > 1:
             raise ProtocolError("unsupported", "This server makes one answer to an instruction, not several.")
-        return self.begin(Request(member.person, instruction.strip(), file, selection))
+        request = Request(member.person, instruction.strip(), file, selection)
+        drafted = self._drafted(request)
+        if drafted is None:
+            return self.begin(request)
+        try:
+            return self.begin(request, replay=drafted)
+        finally:
+            # After the text that takes its place, so that nothing flickers.
+            self.drafts.drop(member.person.id)
+
+    def _drafted(self, request: Request) -> Replay | None:
+        """The reply that a run of this request would get, if a draft has brought it already."""
+        try:
+            content, region, _ = self._plan(request)
+        except ProtocolError:
+            return None  # said when the run begins
+        events = self.drafts.reply(request, size(content[: region.start]), content[region.start : region.end])
+        return Replay(region, events) if events else None
 
     def ask(self) -> None:
         raise ProtocolError("unsupported", "This server carries out edits; it does not answer questions yet.")
@@ -133,6 +159,7 @@ class Runs:
 
     def close(self) -> None:
         """The room goes: runs end, nothing is announced to nobody."""
+        self.drafts.close()
         self.stop(None)
         self._engine.forget(self._room.session)
 

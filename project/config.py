@@ -82,6 +82,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("ENSEMBLE_MAX_RUNS", int, 16, "Runs of a session under way or waiting."),
     Setting("ENSEMBLE_MAX_PARALLEL_RUNS", int, 4, "Runs of a session that stream at the same time."),
+    Setting("ENSEMBLE_MAX_DRAFTS", int, 4, "Drafts of a session that are made or shown at the same time."),
+    Setting(
+        "ENSEMBLE_MAX_DRAFT_MS", int, 300, "Milliseconds from a keystroke to its draft, in the middle of the last twenty; above it, drafts pause."
+    ),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
     Setting("ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens that the model holds, for all prompts and answers together."),
 )
