@@ -52,6 +52,7 @@ class Cards:
             "mode": request.mode,
             "model": run.model,
             "continues": run.continues,
+            "chain": list(run.chain),
             "outcome": run.outcome,
             **run.figures,
             "reason": reason,

@@ -24,9 +24,12 @@ class Limits:
     outbox_bytes: int
     log_updates: int
     runs: int
+    runs_per_person: int
     parallel_runs: int
     drafts: int
     draft_ms: int
+    parallel_runs_per_person: int
+    streaming_runs: int
 
 
 @dataclass(eq=False)

@@ -126,6 +126,8 @@ _EDITS = (
         "before the line that begins at `from` = `to` (and then they end in a newline), or behind `to`, which is a line's end",
     ),
 )
+_CONTINUES = Field("continues", str, "the run that this one goes on from, or null")
+_CHAIN = Field("chain", list, "the earlier instructions that it goes on from, oldest first: `{by, instruction}`")
 _FIGURES = (
     Field("tokens", int, "tokens generated"),
     Field("ttft_ms", float, "time to first token in ms, from the request to the first token; null before it"),
@@ -243,7 +245,21 @@ TO_CLIENT: dict[str, Message] = {
             "Whether edits reach the disk. While `failing`, they are kept in memory and tried again.",
             (Field("state", str, "`ok` or `failing`"), Field("message", str)),
         ),
-        Message("run.queued", "The run waits for its turn.", (_RUN, Field("position", int, "1 is next"), _BY, _INSTRUCTION, _FILE)),
+        Message(
+            "run.queued",
+            "The run waits for its turn; again when its place changes.",
+            (
+                _RUN,
+                Field("position", int, "1 is next, of all runs of the server"),
+                Field("reason", str, "for people: what it waits for beside its turn; empty: nothing"),
+                Field("behind", str, "the run that rewrites its lines just now, which could be steered instead; or null"),
+                _BY,
+                _INSTRUCTION,
+                _FILE,
+                _CONTINUES,
+                _CHAIN,
+            ),
+        ),
         Message(
             "run.started",
             "The run has chosen its region and begins. Sent again when its notes change, and to those who come while it streams.",
@@ -255,7 +271,8 @@ TO_CLIENT: dict[str, Message] = {
                 _INSTRUCTION,
                 Field("mode", str),
                 Field("model", str),
-                Field("continues", str, "the run that this one was steered from, or null"),
+                _CONTINUES,
+                _CHAIN,
                 Field("notes", list, "what a person should know, e.g. what of the file the model did not see"),
             ),
         ),
@@ -282,7 +299,8 @@ TO_CLIENT: dict[str, Message] = {
                 _INSTRUCTION,
                 Field("mode", str),
                 Field("model", str),
-                Field("continues", str),
+                _CONTINUES,
+                _CHAIN,
                 Field("outcome", str),
                 *_FIGURES,
                 Field("reason", str),
@@ -312,8 +330,7 @@ ERRORS: dict[str, str] = {
     "forbidden": "The participant's role does not allow this.",
     "unauthorised": "No valid token or cookie: join the session first. HTTP only.",
     "not_found": "No such session, participant, file or run.",
-    "busy": "The limit of runs waiting in the session is reached.",
-    "overlap": "Another run is rewriting these lines.",
+    "busy": "The limit of runs of a session or of a participant is reached.",
     "unsupported": "Known, but this server or model cannot do it.",
     "model_unavailable": "The model is loading, or could not be loaded.",
     "unavailable": "The database cannot be reached just now; try again. HTTP only.",

@@ -19,6 +19,7 @@ from editor.members import Limits, Member
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.pace import Pace
 from editor.permissions import may
+from editor.queue import Queue
 from editor.room import Room
 from editor.runs import Runs, public_model
 from inference.api import Engine, ModelInfo
@@ -49,6 +50,7 @@ class Rooms:
         self._make_engine = make_engine
         self._idle = timedelta(days=idle_days)
         self._engine: Engine | None = None
+        self._queue = Queue(limits.streaming_runs)
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._live: dict[str, LiveRoom] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -157,7 +159,7 @@ class Rooms:
         except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
         room.on_broken = lambda: self._reload(session)
-        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards, self._pace))
+        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards, self._pace, self._queue))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live
 
@@ -257,7 +259,7 @@ class Rooms:
         for live in self._live.values():
             live.room.announce("model", model=public_model(info))
             live.runs.drafts.settle()
-            live.runs.advance()
+        self._queue.advance()
 
     def _set_failing(self, failing: bool, message: str) -> None:
         text = "Edits cannot be written to the disk just now. They are kept in memory and tried again." if failing else ""

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from editor.document import Delta, UndoOfOrigin, bytes_to_utf16
 from editor.edits import Insert, Operation, RegionDiff, size
 from editor.live import LiveRegion
-from editor.members import Person
+from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
 from editor.regions import Region
 from editor.room import Room
@@ -35,6 +35,10 @@ class Request:
     selection: dict[str, int] | None = None
     mode: Mode = "edit"
     engine: str = ""
+
+
+# An earlier instruction of a chain: `{by, instruction}`, as the protocol has it.
+Link = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,22 +117,25 @@ class Run:
         owner: Owner,
         *,
         continues: str | None = None,
-        earlier: tuple[str, ...] = (),
+        chain: tuple[Link, ...] = (),
         inherited: list[LiveRegion] | None = None,
         replay: Replay | None = None,
     ) -> None:
-        """Raises KeyError where the file is gone. ``inherited``: the regions of the run that this one goes on from."""
+        """Raises KeyError where the file is gone. ``chain``: the instructions that
+        led to it, oldest first; ``inherited``: the regions of the run that this one goes on from."""
         self.id = secrets.token_hex(6)
         self.request = request
         self.path = room.document.path(request.file)
         self.engine = engine
         self.continues = continues
-        self.earlier = earlier
+        self.chain = chain
         self.inherited = inherited
         self.replay = replay
         self.started_at = datetime.now(UTC).isoformat()
         self.state: Literal["queued", "streaming", "finished"] = "queued"
         self.outcome = ""
+        self.place = (0, "")
+        self.behind: str | None = None
         self.model = ""
         self.parts: list[Part] = []
         self.undo: UndoOfOrigin | None = None
@@ -137,6 +144,8 @@ class Run:
         self._owner = owner
         self._presence: ModelPresence | None = None
         self._unwatch: Callable[[], None] = lambda: None
+        # Names of the people who typed inside the regions since the run began.
+        self.typed: list[str] = []
 
     @property
     def origin(self) -> str:
@@ -159,9 +168,9 @@ class Run:
         return list(dict.fromkeys(part.left_out for part in self.parts if part.left_out))
 
     @property
-    def typed(self) -> bool:
-        """Whether people typed inside the regions since the run began."""
-        return any(part.live.typed for part in self.parts)
+    def link(self) -> Link:
+        """This run in the chain of those that go on from it."""
+        return {"by": self.request.by.public(), "instruction": self.request.instruction}
 
     def overlaps(self, file: str, text: str, region: Region) -> bool:
         """Whether the run rewrites lines of a region of the file's text, which is as it is now."""
@@ -206,13 +215,24 @@ class Run:
             if self.replay:
                 self._listen(part, self.replay.events)
             else:
-                self.engine.start(part.key, make_task(self._room, self.request, text, part.region, self.earlier), partial(self._listen, part))
+                self.engine.start(
+                    part.key,
+                    make_task(self._room, self.request, text, part.region, tuple(link["instruction"] for link in self.chain)),
+                    partial(self._listen, part),
+                )
 
     def _watched(self, changes: list[Delta], origin: Any) -> None:
-        if origin != self.origin:
-            for change in changes:
-                for part in self.parts:
-                    part.live.people_changed(change.position, change.deleted, size(change.inserted))
+        if origin == self.origin:
+            return
+        typed = self._typed()
+        for change in changes:
+            for part in self.parts:
+                part.live.people_changed(change.position, change.deleted, size(change.inserted))
+        if self._typed() > typed and isinstance(origin, Member) and origin.person.name not in self.typed:
+            self.typed.append(origin.person.name)
+
+    def _typed(self) -> int:
+        return sum(part.live.typed for part in self.parts)
 
     def _listen(self, part: Part, events: Sequence[Event]) -> None:
         """What one tick brought of a part: one transaction."""

@@ -1,4 +1,4 @@
-"""The runs of a room: what participants ask for, the queue, and what everybody is told. On the event loop.
+"""The runs of a room: what participants ask for, the way through the queue, and what everybody is told. On the event loop.
 
 A run goes queued -> streaming -> done, stopped, steered, declined or failed. Invariant: after ``run.finished``
 nothing of the run lands in the document.
@@ -7,7 +7,9 @@ nothing of the run lands in the document.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from editor import regions
@@ -19,8 +21,9 @@ from editor.live import LiveRegion
 from editor.members import Member
 from editor.pace import Pace
 from editor.protocol import ProtocolError
+from editor.queue import Queue, Turn
 from editor.room import Room
-from editor.run import Replay, Request, Run, make_task
+from editor.run import Link, Replay, Request, Run, make_task
 from inference.api import Engine, Finished, ModelInfo, Task
 
 UNDOABLE = 30
@@ -28,14 +31,16 @@ LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever ru
 
 
 class Runs:
-    """The runs of one room and its queue. Owner of all of them."""
+    """The runs of one room. Owner of all of them."""
 
-    def __init__(self, room: Room, engine: Engine, cards: list[dict[str, Any]], pace: Pace) -> None:
+    def __init__(self, room: Room, engine: Engine, cards: list[dict[str, Any]], pace: Pace, queue: Queue) -> None:
         self._room = room
         self._engine = engine
+        self._queue = queue
         self.drafts = Drafts(room, engine, pace, self._plan)
         self._active: dict[str, Run] = {}
-        self._waiting: list[Run] = []
+        self._waiting: dict[str, Run] = {}
+        self._turns: dict[str, Turn] = {}
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
 
@@ -86,50 +91,36 @@ class Runs:
 
     def steer(self, member: Member, run_id: str, instruction: str) -> Run:
         """What the old run wrote stands, and a new one goes on in its region."""
-        old = self._active.get(run_id) or next((run for run in self._waiting if run.id == run_id), None) or self._done.get(run_id)
+        old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
-        before = old.request
-        request = Request(member.person, instruction.strip(), before.file, before.selection, before.mode, before.engine)
-        self._check(request)
-        going = run_id in self._active
-        if not old.outcome:
-            # Its place in the queue goes to the run that carries on, before anybody who waits.
-            self._finish(old, "steered", advance=False)
-        return self.begin(
-            request,
-            continues=old.id,
-            earlier=(*old.earlier, before.instruction),
-            inherited=[part.live for part in old.parts] if going else None,
-        )
+        request = replace(old.request, by=member.person, instruction=instruction.strip())
+        chain = (*old.chain, old.link)
+        if old.outcome:
+            return self.begin(request, continues=old.id, chain=chain)
+        self._check(request, instead_of=old)
+        new = Run(self._room, self._engine, request, self, continues=old.id, chain=chain, inherited=[part.live for part in old.parts] or None)
+        self._finish(old, "steered", leave=False)
+        # Its place goes to the run that carries on: it is not counted beside the one that it replaces.
+        self._enter(new, lambda turn: self._queue.take_over(self._turns.pop(old.id), turn))
+        return new
 
-    def begin(
-        self,
-        request: Request,
-        *,
-        continues: str | None = None,
-        earlier: tuple[str, ...] = (),
-        inherited: list[LiveRegion] | None = None,
-        replay: Replay | None = None,
-    ) -> Run:
-        """A run for a request: it starts at once or waits for its turn. With a ``replay`` it is over when this returns."""
+    def begin(self, request: Request, *, continues: str | None = None, chain: tuple[Link, ...] = (), replay: Replay | None = None) -> Run:
+        """A run for a request: it starts at once or waits for its turn. With a ``replay`` it is over when this returns, unless it must wait."""
         self._check(request)
-        run = Run(self._room, self._engine, request, self, continues=continues, earlier=earlier, inherited=inherited, replay=replay)
-        if replay:
-            self._refuse_overlap(run, replay.region)
+        run = Run(self._room, self._engine, request, self, continues=continues, chain=chain, replay=replay)
+        if replay and self._overlapping(run, replay.region) is None:
             self._stream(run, [replay.region])
             return run
-        if inherited is None and self._engine.info.state == "ready":
-            self._refuse_overlap(run, self._choose(self._text(request.file), request))
-        self._waiting.insert(0 if inherited else len(self._waiting), run)
-        self.advance()
-        if run in self._waiting:
-            self._announce_queue()
+        run.replay = None  # in a while the text will be another
+        if self._engine.info.state == "ready":
+            self._choose(self._text(request.file), request)  # what cannot be is said now
+        self._enter(run, self._queue.enter)
         return run
 
     def stop(self, run_id: str | None) -> None:
         """Stops one run, or all. A run that has ended already is no error: somebody was quicker."""
-        for run in [*self._waiting, *self._active.values()]:
+        for run in [*self._waiting.values(), *self._active.values()]:
             if run_id in (None, run.id):
                 self._finish(run, "stopped")
         if run_id and run_id not in self.cards and run_id not in self._done:
@@ -175,15 +166,19 @@ class Runs:
         except KeyError:
             raise ProtocolError("not_found", "There is no such file in this session any more.") from None
 
-    def _check(self, request: Request) -> None:
-        info = self._engine.info
+    def _check(self, request: Request, instead_of: Run | None = None) -> None:
+        """``instead_of``: the run whose place this one would take."""
+        info, limits = self._engine.info, self._room.limits
         if not request.instruction:
             raise ProtocolError("bad_message", "The instruction is empty: type what should be changed.")
         if info.state == "failed":
             raise ProtocolError("model_unavailable", f"The model could not be loaded. {info.detail}")
-        if len(self._waiting) + len(self._active) >= self._room.limits.runs:
+        live = [run for run in (*self._waiting.values(), *self._active.values()) if run is not instead_of]
+        if len(live) >= limits.runs:
+            raise ProtocolError("busy", f"{limits.runs} runs are under way or waiting in this session (ENSEMBLE_MAX_RUNS). Wait, or stop one.")
+        if sum(run.request.by is request.by for run in live) >= limits.runs_per_person:
             raise ProtocolError(
-                "busy", f"{self._room.limits.runs} runs are under way or waiting in this session (ENSEMBLE_MAX_RUNS). Wait, or stop one."
+                "busy", f"{limits.runs_per_person} runs of yours are under way or waiting (ENSEMBLE_MAX_RUNS_PER_PERSON). Wait, or stop one."
             )
         self._text(request.file)
 
@@ -197,28 +192,47 @@ class Runs:
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
-    def _refuse_overlap(self, run: Run, region: regions.Region) -> None:
+    def _overlapping(self, run: Run, region: regions.Region) -> Run | None:
+        """The streaming run that rewrites some of these lines."""
         file = run.request.file
         text = self._text(file)
-        for other in self._active.values():
-            if other.overlaps(file, text, region):
-                raise ProtocolError(
-                    "overlap",
-                    f"The model is rewriting these lines for {other.request.by.name} just now: steer that run, stop it, or wait until it ends.",
-                )
+        return next((other for other in self._active.values() if other.overlaps(file, text, region)), None)
 
-    def advance(self) -> None:
-        """Starts what waits, as far as the model and the limit of parallel runs allow."""
-        if self._engine.info.state == "loading":
-            return
-        while self._waiting and len(self._active) < self._room.limits.parallel_runs:
-            run = self._waiting.pop(0)
-            try:
-                text = self._text(run.request.file)
-                self._stream(run, [_still(text, live) for live in run.inherited] if run.inherited else [self._choose(text, run.request)])
-            except ProtocolError as fault:
-                self._finish(run, "failed", fault.message)
-            self._announce_queue()
+    # The queue: see queue.Turn.
+
+    def _enter(self, run: Run, enter: Callable[[Turn], None]) -> None:
+        self._waiting[run.id] = run
+        turn = Turn(self._room.session, run.request.by.id, partial(self._blocked, run), partial(self._start, run), partial(self._tell_place, run))
+        self._turns[run.id] = turn
+        enter(turn)
+
+    def _blocked(self, run: Run) -> str:
+        limits, person = self._room.limits, run.request.by
+        if run.engine.info.state == "loading":
+            return "Waits for the model to be loaded."
+        if len(self._active) >= limits.parallel_runs:
+            return f"Waits until fewer than {limits.parallel_runs} runs of this session write (ENSEMBLE_MAX_PARALLEL_RUNS)."
+        if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
+            return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
+        try:
+            other = self._overlapping(run, self._choose(self._text(run.request.file), run.request))
+        except ProtocolError:
+            return ""  # it is said when the run begins
+        run.behind = other.id if other else None
+        return f"Waits for {other.request.by.name}\u2019s run on these lines." if other else ""
+
+    def _start(self, run: Run) -> None:
+        """Its turn has come."""
+        del self._waiting[run.id]
+        try:
+            text = self._text(run.request.file)
+            self._stream(run, [_still(text, live) for live in run.inherited] if run.inherited else [self._choose(text, run.request)])
+        except ProtocolError as fault:
+            self._finish(run, "failed", fault.message)
+
+    def _tell_place(self, run: Run, position: int, reason: str) -> None:
+        run.place = (position, reason)
+        self._room.announce("run.queued", **_queued(run))
 
     def _stream(self, run: Run, chosen: Sequence[regions.Region]) -> None:
         """Tells everybody, and asks the model."""
@@ -227,15 +241,14 @@ class Runs:
         self.noted(run)
         run.begin()
 
-    def _finish(self, run: Run, outcome: str, reason: str = "", advance: bool = True) -> None:
+    def _finish(self, run: Run, outcome: str, reason: str = "", leave: bool = True) -> None:
         """Ends the run now, whatever the model still computes."""
-        if run in self._waiting:
-            self._waiting.remove(run)
+        self._waiting.pop(run.id, None)
         self._active.pop(run.id, None)
         new = run.settle()
         run.outcome = outcome
         if run.typed and outcome != "failed":
-            reason = f"{reason} What people typed in these lines meanwhile was kept.".strip()
+            reason = f"{reason} {_and(run.typed)} typed in these lines meanwhile: that was kept.".strip()
         # What it wrote reaches everybody before they hear that it has ended.
         self._room.flush()
         self._room.announce("run.finished", run=run.id, outcome=outcome, **run.figures, reason=reason)
@@ -243,8 +256,11 @@ class Runs:
         self._done[run.id] = run
         while len(self._done) > UNDOABLE:
             self._done.popitem(last=False)[1].undo = None
-        if advance:
-            self.advance()
+        if leave and (turn := self._turns.pop(run.id, None)):
+            self._queue.leave(turn)
+        elif leave:
+            # It has begun beside the queue, and may have been in somebody's way.
+            self._queue.advance()
 
     # What a run tells of its way: see run.Owner.
 
@@ -267,10 +283,6 @@ class Runs:
 
     # What everybody is told.
 
-    def _announce_queue(self) -> None:
-        for position, run in enumerate(self._waiting, 1):
-            self._room.announce("run.queued", **_queued(run, position))
-
     def _started(self, run: Run) -> dict[str, Any]:
         """``run.started``, with the region as it is now."""
         request = run.request
@@ -283,6 +295,7 @@ class Runs:
             "mode": request.mode,
             "model": run.model,
             "continues": run.continues,
+            "chain": list(run.chain),
             "notes": run.notes,
         }
 
@@ -291,13 +304,26 @@ class Runs:
         for run in self._active.values():
             self._room.tell(member, "run.started", **self._started(run))
             self._room.tell(member, "run.progress", run=run.id, **run.figures)
-        for position, run in enumerate(self._waiting, 1):
-            self._room.tell(member, "run.queued", **_queued(run, position))
+        for run in self._waiting.values():
+            self._room.tell(member, "run.queued", **_queued(run))
 
 
-def _queued(run: Run, position: int) -> dict[str, Any]:
+def _queued(run: Run) -> dict[str, Any]:
     request = run.request
-    return {"run": run.id, "position": position, "by": request.by.public(), "instruction": request.instruction, "file": request.file}
+    position, reason = run.place
+    queued = {
+        "run": run.id,
+        "position": position,
+        "reason": reason,
+        "behind": run.behind,
+        "by": request.by.public(),
+        "instruction": request.instruction,
+    }
+    return {**queued, "file": request.file, "continues": run.continues, "chain": list(run.chain)}
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _outcome(run: Run, finished: Finished, changed: bool) -> tuple[str, str]:

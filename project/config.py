@@ -81,10 +81,15 @@ SETTINGS: tuple[Setting, ...] = (
         "Messages that may wait for one slow connection before it is closed to come back; text never waits, it is sent anew.",
     ),
     Setting("ENSEMBLE_MAX_RUNS", int, 16, "Runs of a session under way or waiting."),
+    Setting("ENSEMBLE_MAX_RUNS_PER_PERSON", int, 8, "Runs of one participant under way or waiting."),
     Setting("ENSEMBLE_MAX_PARALLEL_RUNS", int, 4, "Runs of a session that stream at the same time."),
     Setting("ENSEMBLE_MAX_DRAFTS", int, 4, "Drafts of a session that are made or shown at the same time."),
     Setting(
         "ENSEMBLE_MAX_DRAFT_MS", int, 300, "Milliseconds from a keystroke to its draft, in the middle of the last twenty; above it, drafts pause."
+    ),
+    Setting("ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON", int, 3, "Runs of one participant that stream at the same time."),
+    Setting(
+        "ENSEMBLE_MAX_STREAMING_RUNS", int, 12, "Runs of all sessions that stream at the same time; beyond it, sessions and their people take turns."
     ),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
     Setting("ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens that the model holds, for all prompts and answers together."),

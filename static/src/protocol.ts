@@ -22,6 +22,12 @@ export interface By {
   color: string;
 }
 
+/** An earlier instruction of a chain. */
+export interface Link {
+  by: By;
+  instruction: string;
+}
+
 export interface Region {
   from: number;
   to: number;
@@ -73,6 +79,8 @@ export interface Card extends Figures {
   mode: Mode;
   model: string;
   continues: string | null;
+  /** Missing on cards of earlier versions. */
+  chain?: Link[];
   outcome: Outcome;
   reason: string | null;
   started_at: string;
@@ -111,7 +119,18 @@ export type ToClient =
   | { type: "model"; model: Model }
   | { type: "saved"; client: number | null; clock: number; updates: number }
   | { type: "storage"; state: "ok" | "failing"; message: string }
-  | { type: "run.queued"; run: string; position: number; by: By; instruction: string; file: string }
+  | {
+      type: "run.queued";
+      run: string;
+      position: number;
+      reason: string;
+      behind: string | null;
+      by: By;
+      instruction: string;
+      file: string;
+      continues: string | null;
+      chain: Link[];
+    }
   | {
       type: "run.started";
       run: string;
@@ -122,6 +141,7 @@ export type ToClient =
       mode: Mode;
       model: string;
       continues: string | null;
+      chain: Link[];
       notes: string[];
     }
   | ({ type: "run.progress"; run: string } & Figures)

@@ -2,7 +2,7 @@
 import { ObservableV2 } from "lib0/observable";
 import type { Connection } from "./connection";
 import type { FileStore } from "./filestore";
-import type { By, Card, DiffLine, Figures, Mode, Outcome, Region, Selection } from "./protocol";
+import type { By, Card, DiffLine, Figures, Link, Mode, Outcome, Region, Selection } from "./protocol";
 import { locate, type Span, type Sticky, stick } from "./sticky";
 
 export type RunState = "queued" | "streaming" | Outcome;
@@ -16,8 +16,12 @@ export interface Run extends Figures {
   mode: Mode;
   model: string;
   continues: string | null;
+  /** The instructions that led to this one, oldest first. */
+  chain: Link[];
   state: RunState;
   position: number;
+  /** The run that it waits for because it rewrites these lines. */
+  behind: string | null;
   /** When this page first heard of it: counts the seconds shown while it is live. */
   since: number;
   stopping: boolean;
@@ -49,13 +53,17 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
     connection.on("welcome", ({ runs }) => {
       for (const card of runs) this.#take(card);
     });
-    connection.on("run.queued", ({ run: id, position, by, instruction, file }) => {
-      this.#change(id, { state: "queued", position, by, instruction, file, path: this.files.path(file) ?? "" });
+    connection.on("run.queued", (m) => {
+      const { position, reason, behind, by, instruction, file, continues, chain } = m;
+      this.#change(m.run, {
+        ...{ state: "queued", position, reason, behind, by, instruction, file, continues, chain },
+        path: this.files.path(file) ?? "",
+      });
     });
     connection.on("run.started", (m) => {
-      const { by, file, instruction, mode, model, continues, notes } = m;
+      const { by, file, instruction, mode, model, continues, chain, notes } = m;
       this.#change(m.run, {
-        ...{ state: "streaming", by, file, instruction, mode, model, continues, notes },
+        ...{ state: "streaming", by, file, instruction, mode, model, continues, chain, notes, reason: null },
         path: this.files.path(file) ?? "",
         lines: { first: m.region.first_line, last: m.region.last_line },
       });
@@ -101,20 +109,6 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
     return live.findLast((run) => run.file === file) ?? live.at(-1);
   }
 
-  /** The instructions that led to this run, oldest first, without its own. */
-  chain(run: Run): string[] {
-    const chain: string[] = [];
-    const seen = new Set([run.id]);
-    for (let at = run.continues; at !== null && !seen.has(at); ) {
-      const before = this.#runs.get(at);
-      if (!before) break;
-      seen.add(at);
-      chain.unshift(before.instruction);
-      at = before.continues;
-    }
-    return chain;
-  }
-
   /** Where the run's text lies now; null if this page was not there when it began. */
   span(run: Run): Span | null {
     const text = this.files.text(run.file);
@@ -133,6 +127,11 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
 
   steer(run: Run, instruction: string): boolean {
     return this.connection.send({ type: "run.steer", run: run.id, instruction });
+  }
+
+  /** A run that waits for another's lines becomes a new course of that other. */
+  steerInstead(run: Run, other: Run): boolean {
+    return this.stop(run) && this.steer(other, run.instruction);
   }
 
   /** One run, or all. */
@@ -157,10 +156,10 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
   }
 
   #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
-    const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
+    const { by, file, path, instruction, mode, model, continues, chain = [], reason, undone, kept, diff } = card;
     const { tokens, ttft_ms, tokens_per_s } = card;
     this.#change(id, {
-      ...{ by, file, path, instruction, mode, model, continues, reason, undone, kept, diff },
+      ...{ by, file, path, instruction, mode, model, continues, chain, reason, undone, kept, diff },
       ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
     });
   }
@@ -170,7 +169,16 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
     if (!run) {
       run = {
         ...{ id, by: { participant: "", name: "", color: "" }, file: "", path: "", instruction: "" },
-        ...{ mode: "edit", model: "", continues: null, state: "queued", position: 0, since: Date.now() },
+        ...{
+          mode: "edit",
+          model: "",
+          continues: null,
+          chain: [],
+          state: "queued",
+          position: 0,
+          behind: null,
+          since: Date.now(),
+        },
         ...{ stopping: false, region: null, lines: null, notes: [], reason: null, text: "", diff: [] },
         ...{ tokens: 0, ttft_ms: null, tokens_per_s: null, undone: false, kept: false },
       };

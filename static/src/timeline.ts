@@ -82,6 +82,8 @@ export class Timeline {
     const shape = JSON.stringify([
       run.state,
       run.position,
+      run.reason,
+      run.chain.length,
       run.stopping,
       run.undone,
       run.kept,
@@ -104,7 +106,6 @@ export class Timeline {
   #content(run: Run): Node[] {
     const badge = run.undone ? "Undone" : run.stopping ? "Stopping…" : LABEL[run.state];
     const position = run.state === "queued" && run.position > 0 ? ` · place ${run.position}` : "";
-    const chain = this.#o.runs.chain(run);
     return [
       h(
         "header",
@@ -113,9 +114,7 @@ export class Timeline {
         h("strong", { class: "card-who" }, run.by.name || "Someone"),
         h("span", { class: "badge" }, badge + position),
       ),
-      ...(chain.length > 0
-        ? [h("ol", { class: "chain", "aria-label": "Steered from" }, ...chain.map((text) => h("li", {}, text)))]
-        : []),
+      ...(run.chain.length > 0 ? [chain(run)] : []),
       h("p", { class: "card-instruction" }, run.instruction),
       ...(run.reason ? [h("p", { class: "card-reason" }, run.reason)] : []),
       ...run.notes.map((note) => h("p", { class: "card-note" }, note)),
@@ -146,8 +145,16 @@ export class Timeline {
     const { runs, rights } = this.#o;
     const buttons: Node[] = [];
     if (isLive(run)) {
+      const queued = run.state === "queued";
       if (!run.stopping && rights.may("stop"))
-        buttons.push(button("Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+        buttons.push(button(queued ? "Cancel" : "Stop", "stop", () => runs.stop(run), { class: "button small stop" }));
+      const other = queued && run.behind !== null ? runs.get(run.behind) : undefined;
+      if (other && isLive(other) && !run.stopping && rights.may("instruct"))
+        buttons.push(
+          button("Steer that run instead", "steer", () => runs.steerInstead(run, other), {
+            "data-testid": "steer-instead",
+          }),
+        );
     } else if (!rights.may("instruct")) {
       if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
     } else {
@@ -201,6 +208,19 @@ export class Timeline {
     need("#timeline-empty").hidden = this.#cards.size > 0;
     need("#timeline-empty-text").textContent = emptyHint(this.#o.rights.may("instruct"));
   }
+}
+
+/** The earlier instructions, and who gave them. */
+function chain(run: Run): Node {
+  const links = run.chain.map(({ by, instruction }) =>
+    h(
+      "li",
+      { title: `${by.name}: ${instruction}` },
+      avatar(by.name, by.color),
+      h("span", { class: "chain-text" }, h("strong", {}, by.name), " ", instruction),
+    ),
+  );
+  return h("ol", { class: "chain", "aria-label": "Goes on from", "data-testid": "chain" }, ...links);
 }
 
 function place(run: Run): string {

@@ -113,11 +113,31 @@ def test_a_steer_in_the_same_bar_changes_course(chatting_server: Server, people:
     expect(grace.get_by_test_id("run-button")).to_contain_text("Steer")
     instruct(grace, "about the sea")
     expect(ada.get_by_test_id("timeline")).to_contain_text("about the sea")
-    expect(ada.get_by_test_id("timeline")).to_contain_text("write a poem")
+    expect(ada.get_by_test_id("chain")).to_contain_text("Ada write a poem")
     expect(ada.locator("[data-testid=run-card][data-outcome=streaming]")).to_be_visible()
     ada.keyboard.press("Control+.")
     expect(ada.get_by_test_id("stop-button")).to_be_hidden()
     expect(grace.get_by_test_id("stop-button")).to_be_hidden()
+
+
+def test_a_run_on_the_same_lines_waits_and_can_become_a_steer(chatting_server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace", color_scheme="dark")
+    enter(grace, open_session(ada, chatting_server, "x = 1\n"))
+    instruct(ada, "write a poem")
+    expect(grace.get_by_test_id("stop-button")).to_be_visible()
+    grace.get_by_test_id("instruction-input").click()
+    grace.keyboard.type("about the sea")
+    grace.keyboard.press("Alt+Enter")
+    for page in (ada, grace):
+        waiting = page.locator("[data-testid=run-card][data-outcome=queued]")
+        expect(waiting).to_contain_text("Waits for Ada\u2019s run on these lines.")
+    grace.get_by_test_id("steer-instead").click()
+    streaming = ada.locator("[data-testid=run-card][data-outcome=streaming]")
+    expect(streaming).to_contain_text("about the sea")
+    expect(streaming.get_by_test_id("chain")).to_contain_text("write a poem")
+    expect(ada.locator("[data-testid=run-card][data-outcome=queued]")).to_have_count(0)
+    grace.get_by_test_id("stop-button").click()
+    expect(ada.get_by_test_id("stop-button")).to_be_hidden()
 
 
 def test_the_bar_opens_at_the_caret(server: Server, people: People) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from tests.conftest import Server, join
 
@@ -104,21 +105,77 @@ async def test_what_people_type_into_the_region_survives(chatting_server: Server
         await ada.wait(lambda: "thiGRACErd" in str(ada.text_of("a.py")))
         ada.send("run.stop")
         finished = await ada.message("run.finished", run=run)
-        assert "kept" in finished["reason"]
+        assert finished["reason"].endswith("Grace typed in these lines meanwhile: that was kept.")
         assert chatting_server.text(session, "a.py").count("GRACE") == 1
 
 
-async def test_two_runs_on_the_same_lines_are_refused_visibly(chatting_server: Server) -> None:
+async def test_a_run_on_lines_that_another_rewrites_waits_visibly(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\n"))
+    async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write", file=file)
+        first = (await ada.message("run.started"))["run"]
+        grace.send("run.start", instruction="write too", file=file)
+        queued = await ada.message("run.queued", instruction="write too")
+        assert queued["reason"] == "Waits for Ada\u2019s run on these lines."
+        assert queued["behind"] == first
+        async with join(chatting_server, session, name="Late") as late:
+            assert (await late.message("run.queued"))["reason"] == queued["reason"]
+        ada.send("run.stop", run=first)
+        await ada.message("run.finished", run=first)
+        await ada.message("run.started", run=queued["run"])
+        grace.send("run.stop")
+        await ada.message("run.finished", run=queued["run"])
+
+
+async def test_a_waiting_run_is_cancelled_at_once(chatting_server: Server) -> None:
     session = chatting_server.session(("a.py", "x = 1\n"))
     async with join(chatting_server, session) as ada:
         file = await ada.ready("a.py")
         ada.send("run.start", instruction="write", file=file)
-        await ada.message("run.started")
+        first = (await ada.message("run.started"))["run"]
         ada.send("run.start", instruction="write too", file=file)
-        error = await ada.message("error")
-        assert error["code"] == "overlap"
-        ada.send("run.stop")
-        await ada.message("run.finished")
+        waiting = (await ada.message("run.queued"))["run"]
+        ada.send("run.stop", run=waiting)
+        assert (await ada.message("run.finished", run=waiting))["outcome"] == "stopped"
+        assert not any(m["type"] == "run.finished" and m["run"] == first for m in ada.messages), "the other writes on"
+        ada.send("run.stop", run=first)
+        await ada.message("run.finished", run=first)
+        assert not any(m["type"] == "run.started" and m["run"] == waiting for m in ada.messages)
+
+
+async def test_one_person_is_limited_and_a_steer_is_not_counted_beside_its_run(tmp_path: Path, chat_model: Path) -> None:
+    server = Server(
+        tmp_path / "data",
+        ENSEMBLE_MODEL=str(chat_model),
+        ENSEMBLE_THREADS="1",
+        ENSEMBLE_MAX_CONTEXT_TOKENS="8192",
+        ENSEMBLE_MAX_RUN_TOKENS="8000",
+        ENSEMBLE_MAX_RUNS_PER_PERSON="1",
+    )
+    try:
+        session = server.session(("a.py", "x = 1\n"))
+        async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+            file = await ada.ready("a.py")
+            ada.send("run.start", instruction="write", file=file)
+            first = (await ada.message("run.started"))["run"]
+            ada.send("run.start", instruction="more", file=file)
+            error = await ada.message("error")
+            assert error["code"] == "busy"
+            assert "ENSEMBLE_MAX_RUNS_PER_PERSON" in error["message"]
+            ada.send("run.steer", run=first, instruction="in French")
+            second = await grace.message("run.started", continues=first)
+            assert [(link["by"]["name"], link["instruction"]) for link in second["chain"]] == [("Ada", "write")]
+            grace.send("run.steer", run=second["run"], instruction="in Greek")
+            third = await ada.message("run.started", continues=second["run"])
+            assert [link["instruction"] for link in third["chain"]] == ["write", "in French"]
+            ada.send("run.start", instruction="of my own again", file=file)
+            assert "Grace" in (await ada.message("run.queued", instruction="of my own again"))["reason"]
+            ada.send("run.stop")
+            card = await ada.message("run.card", run=third["run"])
+            assert [link["by"]["name"] for link in card["chain"]] == ["Ada", "Ada"]
+    finally:
+        server.kill()
 
 
 async def test_bad_requests_get_a_typed_answer_and_change_nothing(server: Server) -> None:
