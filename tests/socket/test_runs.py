@@ -63,8 +63,9 @@ async def test_somebody_else_stops_a_run_and_nothing_lands_afterwards(chatting_s
         then = chatting_server.text(session, "a.py")
         lines = then.split("\n")
         assert "y = 2" in lines, "the lines it had not reached are whole"
+        end = len(then.encode("utf-16-le")) // 2
         # The model computes no more: the next run gets its first token at once, and the text stays as it was.
-        grace.send("run.start", instruction="again", file=file, selection={"anchor": len(then), "head": len(then)})
+        grace.send("run.start", instruction="again", file=file, selection={"anchor": end, "head": end})
         second = await grace.message("run.started", after=grace.messages.index(await grace.message("run.finished")))
         await grace.message("run.progress", run=second["run"])
         grace.send("run.stop")
