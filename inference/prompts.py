@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from inference.api import Task
 from inference.replies import PatchReader, Reader, RewriteReader, StopAt
+from inference.snapshots import Count, Snapshot, estimate, fresh, region_lines
 from inference.templates import ChatTemplate
 
 
@@ -35,7 +36,12 @@ class Format:
     name: str
     region_lines: int
 
-    def prompt(self, task: Task) -> Prompt:
+    def room(self, task: Task) -> int | None:
+        """Most tokens that a snapshot may take beside the rest of the task; None: this form shows no snapshots."""
+        return None
+
+    def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
+        """``snapshot``: what of the task's file is in the cache already, with the edits up to the task's text; None: nothing is."""
         raise NotImplementedError
 
     def reader(self, task: Task) -> Reader:
@@ -54,7 +60,7 @@ class PatchFormat(Format):
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
-    def prompt(self, task: Task) -> Prompt:
+    def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
         before = "".join(task.before.splitlines(keepends=True)[-self.before_lines :])[-self.before_chars :]
         after = "".join(task.after.splitlines(keepends=True)[: self.after_lines + 1]).removesuffix("\n")[: self.after_chars]
         path = "/".join(task.path.split("/")[-3:])
@@ -78,53 +84,81 @@ class PatchFormat(Format):
 
 
 SYSTEM = (
-    "You edit source code together with several people. You get one file in which a region is marked with "
-    "<region> and </region>, and an instruction. Answer with the new text of the region and nothing else: "
-    "no explanation, no code fence, no tags. Keep its indentation, and keep every line that the instruction "
-    "does not concern exactly as it is."
+    "You edit source code together with several people. You get a file, the edits made to it since, and one region of the file "
+    "between <region> and </region>. Answer with the new text of the region and nothing else: no explanation, no code fence, "
+    "no tags, no line from outside of the region. Keep its indentation, and keep every line that the instruction does not concern "
+    "exactly as it is."
 )
+
+# What the instruction, the template and the reply's growth may take beside the region.
+RESERVE = 640
+# With no more tokens around the region than this, the file is shown once, with the region marked in it.
+INLINE = 64
 
 
 class ChatFormat(Format):
-    """Any chat model, through the template that its GGUF carries.
+    """Any chat model, through the template that its GGUF carries. What changes least comes first, so that the cache keeps it:
 
-    ``context``: tokens the model can hold. Text around the region is cut to a share of it, by an estimate of
-    three characters a token; the region and the room for its rewrite come first.
+    the system's text, the file as it once was, the edits since, the region as it is now, the instruction.
+    ``context``: tokens the model can hold; ``count`` gives a text's tokens.
     ``stop_text``: ends a reply where the model writes it in plain letters, as it does when its file lacks the token.
     """
 
     name = "chat"
     region_lines = 400
 
-    def __init__(self, template: ChatTemplate, context: int, stop_text: str = "") -> None:
+    def __init__(self, template: ChatTemplate, context: int, stop_text: str = "", count: Count = estimate) -> None:
         self._template = template
         self._context = context
         self._stop_text = stop_text
+        self._count = count
 
-    def prompt(self, task: Task) -> Prompt:
-        room = max(0, self._context * 3 - 2 * len(task.region) - len(task.instruction) - 2000)
-        before, after = task.before, task.after
-        notes = []
-        if len(before) + len(after) > room:
-            keep_after = min(len(after), room // 3)
-            keep_before = min(len(before), room - keep_after)
-            cut_before, cut_after = len(before) - keep_before, len(after) - keep_after
-            before = before[cut_before:].partition("\n")[2] if cut_before else before
-            after = after[:keep_after].rpartition("\n")[0] if cut_after else after
-            notes.append(
-                f"The model did not see {cut_before} characters at the file's beginning and {cut_after} at its end: "
-                f"they do not fit its context of {self._context} tokens."
-            )
-        earlier = "".join(f"Earlier instruction, already begun: {text}\n" for text in task.earlier)
-        parts = (
-            f"File: {task.path}\n\n{before}",
-            f"<region>\n{task.region}\n</region>",
-            f"{after}\n\n{earlier}Instruction: ",
-            task.instruction.strip(),
-        )
+    def room(self, task: Task) -> int:
+        said = sum(map(self._count, (task.instruction, *task.earlier)))
+        # The region comes twice: as it is, and in the reply.
+        return max(0, self._context - RESERVE - 2 * self._count(task.region) - said)
+
+    def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
+        snapshot = snapshot or fresh(task, self.room(task), self._count)
+        first, last = region_lines(task)
+        small = len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
+        alone = snapshot.shown == (first, last + 1)
+        lines = "" if snapshot.whole else f' lines="{snapshot.lines[0] + 1}-{snapshot.lines[1]}"'
+        if small or alone:
+            before, after = (task.before, task.after) if small else ("", "")
+            parts = [f'<file path="{task.path}"{lines}>\n{before}', f"<region>\n{task.region}\n</region>", f"{after}\n</file>\n\n"]
+        else:
+            parts = [f'<file path="{task.path}"{lines}>\n', snapshot.text, "\n</file>\n\n"]
+            if snapshot.log:
+                parts += ["Edits made to this file since then, oldest first:\n", *(group.log for group in snapshot.log), "\n"]
+            parts += [_place(task, first, last), f"<region>\n{task.region}\n</region>\n\n"]
+        parts += [*(f"Earlier instruction, already begun: {text}\n" for text in task.earlier), "Instruction: ", task.instruction.strip()]
         segments = (Segment(self._template.head, True), *(Segment(part) for part in parts))
-        return Prompt(segments, (Segment(self._template.tail, True),), " ".join(notes))
+        return Prompt(segments, (Segment(self._template.tail, True),), self._left_out(task, snapshot))
+
+    def _left_out(self, task: Task, snapshot: Snapshot) -> str:
+        first, last = snapshot.shown
+        of = task.before.count("\n") + task.region.count("\n") + task.after.count("\n") + 1
+        unseen = [f"{start} to {end}" for start, end in ((1, first), (last + 1, of)) if end >= start]
+        if not unseen:
+            return ""
+        return f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
 
     def reader(self, task: Task) -> Reader:
         reader = RewriteReader(region_line_count(task.region), task.region)
         return StopAt(reader, self._stop_text) if self._stop_text else reader
+
+
+def _place(task: Task, first: int, last: int) -> str:
+    """Where the region is, in words; with the lines around it where its own text does not tell."""
+    lines = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
+    place = f"The region to rewrite, {lines} of {task.path} as it is now"
+    if task.region.strip() and task.region not in task.before and task.region not in task.after:
+        return place + ":\n"
+    above, below = (_nearest(text) for text in (task.before.split("\n")[-2::-1], task.after.split("\n")[1:]))
+    around = [f"{side} the line `{line}`" for side, line in (("after", above), ("before", below)) if line]
+    return f"{place}{', ' * bool(around)}{' and '.join(around)}:\n"
+
+
+def _nearest(lines: list[str]) -> str:
+    return next((line.strip() for line in lines if line.strip()), "")

@@ -14,6 +14,8 @@ from inference.api import Event, Hunk, Task, Text
 from inference.native import Vocabulary
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import RewriteReader
+from inference.scheduler import common_prefix
+from inference.snapshots import Snapshots
 from inference.templates import REPLY, USER, BadTemplate, ChatTemplate
 from project.bootstrap import llama
 
@@ -86,7 +88,9 @@ def test_the_prompt_is_the_template_around_the_task_to_the_letter(case: Case) ->
     text = case.text(case.tokens(TASK))
     assert text.startswith(case.template.head) and text.endswith(case.template.tail)
     between = text.removeprefix(case.template.head).removesuffix(case.template.tail)
-    assert between == (f"File: {TASK.path}\n\n{TASK.before}<region>\n{TASK.region}\n</region>{TASK.after}\n\nInstruction: add a docstring")
+    assert between == (
+        f'<file path="{TASK.path}">\n{TASK.before}<region>\n{TASK.region}\n</region>{TASK.after}\n</file>\n\nInstruction: add a docstring'
+    )
     assert SYSTEM in case.template.head
 
 
@@ -203,6 +207,32 @@ def test_a_marker_in_plain_letters_ends_the_reply(reply: str, size: int) -> None
 
 def said(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, Text))
+
+
+def test_in_a_longer_file_the_region_is_repeated_behind_it_and_behind_the_edits(case: Case) -> None:
+    filler = "".join(f"value_{n} = {n}\n" for n in range(100))
+    old = replace(TASK, before=filler + TASK.before)
+    new = replace(old, before=old.before.replace("value_7 = 7\n", "value_7 = 8\n"))
+    snapshots = Snapshots()
+    snapshots.follow(old, case.format.room(old))
+    prompt = case.format.prompt(new, snapshots.follow(new, case.format.room(new)))
+    assert "".join(segment.text for segment in prompt.segments[1:]) == (
+        f'<file path="{TASK.path}">\n{old.before}{TASK.region}{TASK.after}\n</file>\n\n'
+        "Edits made to this file since then, oldest first:\n@@ line 8 @@\n value_6 = 6\n-value_7 = 7\n+value_7 = 8\n\n"
+        f"The region to rewrite, lines 104 to 105 of {TASK.path} as it is now:\n<region>\n{TASK.region}\n</region>\n\n"
+        "Instruction: add a docstring"
+    )
+    # Another region, and an edit at the top, leave what is before them in the cache.
+    elsewhere = replace(old, before="", region="value_0 = 0", after=(old.before + old.region + old.after).removeprefix("value_0 = 0"))
+    tokens = [case.tokens(old), case.tokens(elsewhere), [t for s in prompt.segments for t in case.vocabulary.tokenize(s.text, s.control)]]
+    whole = case.vocabulary.tokenize(old.before + old.region + old.after, False)
+    assert all(common_prefix(tokens[0], other) > len(whole) for other in tokens[1:])
+
+
+def test_an_empty_region_is_placed_by_the_lines_around_it(case: Case) -> None:
+    filler = "".join(f"value_{n} = {n}\n\n" for n in range(100))
+    text = case.text(case.tokens(replace(TASK, before=filler, region="", after="\n\nend()\n")))
+    assert f"line 201 of {TASK.path} as it is now, after the line `value_99 = 99` and before the line `end()`:\n<region>\n\n</region>" in text
 
 
 def test_what_does_not_fit_is_said() -> None:
