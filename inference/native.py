@@ -8,11 +8,16 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from llama_cpp import llama_cpp as c
 
 OK, NO_ROOM, ABORTED = 0, 1, 2
+
+# A sequence's cells outside of the context.
+Saved: TypeAlias = "ctypes.Array[ctypes.c_char]"
 
 _quiet = c.llama_log_callback(lambda level, text, data: None)
 
@@ -126,7 +131,10 @@ class Vocabulary:
 
 
 class Context(Vocabulary):
-    """A model with one context of ``context`` tokens a sequence. Raises ModelError where the file is no model."""
+    """A model with one context of ``context`` tokens a sequence, all sequences sharing ``cells``. Raises ModelError where the file is no model.
+
+    ``flash``: on a CPU flash attention halves the speed of decoding, whatever llama.cpp's "auto" thinks; a quantised ``kv`` needs it.
+    """
 
     def __init__(
         self,
@@ -137,25 +145,33 @@ class Context(Vocabulary):
         batch: int,
         threads: int,
         extra_buffers: bool,
+        cells: int = 0,
+        batch_threads: int = 0,
+        flash: bool = False,
+        kv: Literal["f16", "q8_0"] = "f16",
         abort: AbortFlag | None = None,
         progress: Callable[[float], bool] | None = None,
     ) -> None:
         super().__init__(path, weights=True, extra_buffers=extra_buffers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
+        self.cells = max(self.size, cells)
         self.parameters = c.llama_model_n_params(self._model)
         params = c.llama_context_default_params()
-        params.n_ctx = self.size
+        params.n_ctx = self.cells
         params.n_batch = params.n_ubatch = batch
         params.n_seq_max = sequences
-        params.n_threads = params.n_threads_batch = threads
+        params.n_threads = threads
+        params.n_threads_batch = batch_threads or threads
         params.kv_unified = True
-        # On a CPU it halves the speed of decoding, whatever "auto" thinks: docs/decisions.
-        params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash or kv != "f16" else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.type_k = params.type_v = c.GGML_TYPE_Q8_0 if kv == "q8_0" else c.GGML_TYPE_F16
         self._context = c.llama_init_from_model(self._model, params)
         if not self._context:
             c.llama_model_free(self._model)
-            raise ModelError(f"There is not enough memory for a context of {self.size} tokens (ENSEMBLE_MAX_CONTEXT_TOKENS).")
+            raise ModelError(
+                f"There is not enough memory for a context of {self.cells} tokens (ENSEMBLE_MAX_CONTEXT_TOKENS, ENSEMBLE_MAX_CACHE_TOKENS)."
+            )
         self._abort = abort
         if abort:
             c.llama_set_abort_callback(self._context, abort.callback, abort.data)
@@ -182,10 +198,35 @@ class Context(Vocabulary):
 
     def argmax(self, index: int) -> int | None:
         """The likeliest token after entry ``index`` of the last batch; None where the logits are not numbers."""
-        pointer = c.llama_get_logits_ith(self._context, index)
-        logits = np.ctypeslib.as_array(pointer, (self._vocabulary,))
+        logits = self.logits(index)
         best = int(logits.argmax())
         return best if np.isfinite(logits[best]) else None
+
+    def logits(self, index: int) -> npt.NDArray[np.float32]:
+        """Of every token of the vocabulary, after entry ``index`` of the last batch. Overwritten by the next step."""
+        return np.ctypeslib.as_array(c.llama_get_logits_ith(self._context, index), (self._vocabulary,))
+
+    def save(self, sequence: int) -> Saved | None:
+        """The sequence's cells, for ``restore``; None where llama.cpp cannot give them."""
+        size = c.llama_state_seq_get_size(self._context, sequence)
+        data = ctypes.create_string_buffer(size)
+        written = c.llama_state_seq_get_data(self._context, ctypes.cast(data, ctypes.POINTER(ctypes.c_uint8)), size, sequence)
+        return data if written == size else None
+
+    def restore(self, sequence: int, data: Saved) -> bool:
+        """Whether there was room for the cells. The sequence is empty before, and on failure."""
+        buffer = ctypes.cast(data, ctypes.POINTER(ctypes.c_uint8))
+        if c.llama_state_seq_set_data(self._context, buffer, len(data), sequence):
+            return True
+        self.truncate(sequence, 0)
+        return False
+
+    def cell_bytes(self) -> int:
+        """What a token takes in the cache, and where it is parked. Measured on sequence 0, which is empty before and after."""
+        self.decode([(0, 0, 0, False)])
+        size = c.llama_state_seq_get_size(self._context, 0)
+        self.truncate(0, 0)
+        return int(size)
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Metadata only: both sequences share the cells."""

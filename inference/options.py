@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Options:
-    """``context``: most tokens a prompt and its reply may take; ``cells``: KV cells shared by all sequences."""
+    """``context``: most tokens that a prompt and its reply may take together; ``cells``: KV cells that all sequences share, 0 for as
+    many as one context; ``idle_cells``: how many of them sequences may hold that nobody is using; ``parked_bytes``: what is kept
+    of such sequences outside of the context. ``kv``: type of the cache's numbers.
+
+    ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many). ``costs``: ms of a step by the tokens it decodes,
+    as pairs; empty: replies are not guessed at. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
+    """
 
     path: Path
     name: str
     context: int = 8192
+    cells: int = 0
+    idle_cells: int = 4096
+    parked_bytes: int = 256 * 2**20
+    kv: Literal["f16", "q8_0"] = "f16"
+    flash: bool = False
     threads: int = 2
+    batch_threads: int = 0
+    spin: bool | None = None
+    costs: tuple[tuple[int, float], ...] = ()
     extra_buffers: bool = True
     max_tokens: int = 2048
-    idle_cells: int = 4096

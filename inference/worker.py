@@ -6,54 +6,35 @@ own thread. Low-level llama.cpp API only: the high-level class can neither batch
 
 from __future__ import annotations
 
-import codecs
 import logging
 import queue
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from inference import native
-from inference.api import Event, Figures, Finished, Hunk, ModelInfo, Outcome, Progress, Started, Task
+from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
+from inference.drafting import Costs, drafter
 from inference.memory import BATCH
 from inference.options import Options
 from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, Segment
-from inference.replies import Malformed, Reader
-from inference.scheduler import Copy, Job, Scheduler, Truncate
+from inference.replies import Malformed
+from inference.scheduler import Job, Plan, Priority, Scheduler
+from inference.sequences import Action, Copy, Drop, Park, Restore, Sequences, Truncate
+from inference.stream import Stream
 from inference.templates import ChatTemplate
 
 log = logging.getLogger(__name__)
 
 SEQUENCES = 16
-PROGRESS_S = 0.1
-# What a slice of prefill may take while other streams decode.
-SLICE_S = 0.015
-
-
-@dataclass(eq=False)
-class Stream:
-    """One run inside the engine thread."""
-
-    id: str
-    task: Task
-    asked: float
-    reader: Reader
-    job: Job
-    left_out: str
-    decoder: Any = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
-    tokens: int = 0
-    first: float | None = None
-    last: float = 0.0
-    progress: float = 0.0
-    edited: bool = False
-
-    def figures(self) -> tuple[int, float | None, float | None]:
-        """Tokens, time to first token in ms, tokens per second after the first."""
-        ttft = (self.first - self.asked) * 1000 if self.first else None
-        rate = (self.tokens - 1) / (self.last - self.first) if self.first and self.tokens > 1 and self.last > self.first else None
-        return self.tokens, ttft, rate
+# What a slice of prefill may take while other streams decode, and the fewest tokens of one.
+SLICE_S, SMALLEST_SLICE = 0.015, 16
+# How much a new measurement changes what is known of the speed.
+WEIGHT = 0.2
+# Sequences of other rooms than the last one in use are parked when nobody has used them for so long.
+REST_S = 30.0
 
 
 class Worker:
@@ -83,7 +64,12 @@ class Worker:
         self._report = report
         self._figures = Figures()
         self._streams: dict[str, Stream] = {}
+        self._by_job: dict[Job, Stream] = {}
+        self._costs = Costs(dict(options.costs)) if options.costs else None
+        self._saved: dict[int, native.Saved] = {}
+        # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
         self._prefill_rate = 2000.0
+        self._decode_s = 0.0
         self._end: int | None = None
 
     def run(self) -> None:
@@ -97,7 +83,7 @@ class Worker:
         while True:
             busy = self.info.state == "ready" and bool(self._scheduler.jobs)
             try:
-                command = self.commands.get(block=not busy)
+                command = self.commands.get(block=not busy, timeout=None if busy else REST_S)
                 if command[0] == "close":
                     reason = command[1]
                     break
@@ -106,7 +92,10 @@ class Worker:
             except queue.Empty:
                 pass
             try:
-                self._step()
+                if busy:
+                    self._step()
+                elif self.info.state == "ready":
+                    self._apply(self._sequences.rest(time.perf_counter() - REST_S))
             except Exception as fault:
                 log.exception("A step of the engine failed")
                 self._fail_all(f"The model failed: {fault}")
@@ -123,7 +112,11 @@ class Worker:
             context=options.context,
             sequences=SEQUENCES,
             batch=BATCH,
+            cells=options.cells,
+            kv=options.kv,
+            flash=options.flash,
             threads=options.threads,
+            batch_threads=options.batch_threads,
             extra_buffers=options.extra_buffers,
             abort=self.abort,
             progress=self._loading,
@@ -136,7 +129,9 @@ class Worker:
             # Another model may be asked for next, and need the memory.
             self._context.close()
             raise
-        self._scheduler = Scheduler(SEQUENCES, options.idle_cells)
+        parked = options.parked_bytes // self._context.cell_bytes()
+        self._sequences = Sequences(SEQUENCES, options.idle_cells, parked)
+        self._scheduler = Scheduler(self._sequences)
         self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
         seconds = time.perf_counter() - begun
         log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, self._prefill_rate)
@@ -189,11 +184,14 @@ class Worker:
         return [token for segment in segments for token in self._tokens(segment.text, segment.control)]
 
     def _do_warm(self, task: Task) -> None:
+        """Keystrokes of an instruction; or, where nobody is named, the files alone, in what time is left."""
         if self.info.state != "ready":
             return
         tokens = self._encode(self._format.prompt(task).segments)
         if 0 < len(tokens) < self._context.size:
-            self._scheduler.add(Job(task.cache, task.who, tokens, run=False))
+            files = not task.who
+            priority = Priority.FILES if files else Priority.KEYSTROKE
+            self._scheduler.add(Job(task.cache, task.who or f"files of {task.path}", tokens, priority, keeps=files))
 
     def _do_start(self, run: str, task: Task, asked: float) -> None:
         def refuse(reason: str) -> None:
@@ -209,12 +207,15 @@ class Worker:
             return refuse(f"The request could not be put to the model: {fault}")
         if len(tokens) + 16 > self._context.size:
             return refuse(f"The request takes {len(tokens)} tokens and the model's context holds {self._context.size}: select fewer lines.")
-        job = Job(task.cache, task.who, tokens, run=True)
+        job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         # The keystrokes' job would only compete for the sequence that the run takes over.
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
         self._scheduler.add(job)
-        self._streams[run] = Stream(run, task, asked, self._format.reader(task), job, prompt.left_out)
+        stream = Stream(run, task, asked, prompt, self._format.reader(task), job)
+        if self._costs and task.mode == "edit" and task.region:
+            stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
+        self._streams[run] = self._by_job[job] = stream
 
     def _do_stop(self, run: str) -> None:
         stream = self._streams.get(run)
@@ -230,23 +231,33 @@ class Worker:
         if self._report:
             self._report(told)
 
-    def _apply(self, actions: Iterable[Copy | Truncate]) -> None:
+    def _apply(self, actions: Iterable[Action]) -> None:
         for action in actions:
-            if isinstance(action, Copy):
-                self._context.copy(action.source, action.target, action.length)
-            else:
-                self._context.truncate(action.sequence, action.length)
+            match action:
+                case Copy(source, target, length):
+                    self._context.copy(source, target, length)
+                case Truncate(sequence, length):
+                    self._context.truncate(sequence, length)
+                case Park(sequence, slot):
+                    saved = self._context.save(sequence)
+                    if saved is None:
+                        self._sequences.lost(slot)
+                    else:
+                        self._saved[slot] = saved
+                case Restore(slot, sequence):
+                    if not self._context.restore(sequence, self._saved.pop(slot)):
+                        self._sequences.all[sequence].tokens = []
+                case Drop(slot):
+                    self._saved.pop(slot, None)
 
     def _step(self) -> None:
-        decoding = any(job.run and job.sequence and job.remaining == 1 for job in self._scheduler.jobs)
-        limit = max(16, int(self._prefill_rate * SLICE_S)) if decoding else BATCH
-        plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES))
+        streaming = self._scheduler.decoding
+        self._guess(streaming)
+        limit = max(SMALLEST_SLICE, int(self._prefill_rate * SLICE_S)) if streaming else BATCH
+        begun = time.perf_counter()
+        plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES), begun)
         self._apply(plan.actions)
-        for stream in self._streams.values():
-            if stream.job.sequence and stream.tokens == 0 and not stream.progress:
-                stream.progress = time.perf_counter()
-                started = Started(len(stream.job.tokens), stream.job.cached, stream.left_out)
-                self._emit(stream.id, [started])
+        self._announce()
         if not plan.batch:
             self._scheduler.evaluated(plan)
             if self._scheduler.jobs:
@@ -254,73 +265,97 @@ class Worker:
                 time.sleep(0.001)
             return
         self.computing = frozenset(self._streams)
-        begun = time.perf_counter()
         result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch])
         self.computing = frozenset()
-        self._figures.steps += 1
-        self._figures.busy_s += time.perf_counter() - begun
-        if result == native.ABORTED:
-            self.abort.clear()
-            for sequence in {entry.sequence for entry in plan.batch}:
-                # Whole micro-batches stay, the rest is dropped: take what llama.cpp says is there.
-                kept = self._context.length(sequence)
-                known = self._scheduler.sequences[sequence].tokens
-                known += [e.token for e in plan.batch if e.sequence == sequence and len(known) <= e.position < kept]
-                self._scheduler.resynchronise(sequence, kept)
-            return
         self.abort.clear()
+        now = time.perf_counter()
+        self._figures.steps += 1
+        self._figures.busy_s += now - begun
+        if result == native.ABORTED:
+            # Whole micro-batches stay, the rest is dropped: take what llama.cpp says is there.
+            lengths = {number: self._context.length(number) for number in {entry.sequence for entry in plan.batch}}
+            return self._apply(self._scheduler.resynchronise(plan, lengths))
         if result == native.NO_ROOM:
             return self._make_room()
         if result != native.OK:
             raise RuntimeError(f"llama_decode returned {result}")
-        self._figures.prefilled += sum(entry.job is None for entry in plan.batch)
         for job in self._scheduler.evaluated(plan):
             self._figures.keystrokes += 1
             self._figures.keystroke_tokens += len(job.tokens) - job.cached
-        streams = {stream.job: stream for stream in self._streams.values()}
+        self._figures.prefilled += plan.prefilled
+        self._learn(plan, now - begun)
+        wanted: dict[Job, list[int]] = {}
         for index, entry in enumerate(plan.batch):
-            if entry.job in streams:
-                self._take(streams[entry.job], self._context.argmax(index))
+            if entry.job:
+                wanted.setdefault(entry.job, []).append(index)
+        for job, indexes in wanted.items():
+            self._take(self._by_job[job], indexes, now)
+
+    def _guess(self, streaming: int) -> None:
+        """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them."""
+        for job, stream in self._by_job.items():
+            if stream.drafter and job.sequence and job.remaining == 1:
+                room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
+                job.guess = stream.drafter.guess(streaming - 1, room) if room > 0 else []
+
+    def _learn(self, plan: Plan, seconds: float) -> None:
+        """How long a step takes: what slices of prompts beside streams follow from."""
+        if not plan.prefilled:
+            self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
+        elif plan.prefilled >= SMALLEST_SLICE:
+            beside = self._decode_s if plan.prefilled < len(plan.batch) else 0.0
+            rate = plan.prefilled / max(seconds - beside, seconds / 4)
+            self._prefill_rate += WEIGHT * (rate - self._prefill_rate)
+
+    def _announce(self) -> None:
+        for stream in self._streams.values():
+            if not stream.announced and stream.job.sequence:
+                stream.announced = True
+                started = Started(len(stream.job.tokens), stream.job.cached, stream.prompt.left_out)
+                self._emit(stream.id, [started])
 
     def _make_room(self) -> None:
-        action = self._scheduler.evict()
-        if action:
-            return self._apply([action])
-        longest = max(self._streams.values(), key=lambda s: len(s.job.tokens), default=None)
-        if longest:
-            self._finish(longest, "failed", f"The model's context of {self._context.size} tokens is full.")
-        else:
-            for job in list(self._scheduler.jobs):
-                self._scheduler.remove(job)
+        """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
+        actions = self._sequences.evict() or self._scheduler.preempt()
+        if actions:
+            return self._apply(actions)
+        for stream in list(self._streams.values()):
+            self._finish(stream, "failed", self._full())
+        for job in list(self._scheduler.jobs):
+            self._scheduler.remove(job)
 
-    def _take(self, stream: Stream, token: int | None) -> None:
-        """A sampled token: read it, and queue it for the next step unless the reply has ended."""
-        now = time.perf_counter()
-        if token is None:
-            return self._finish(stream, "failed", "The model produced invalid numbers; its file may be damaged.")
-        stream.tokens += 1
-        self._figures.decoded += 1
-        stream.last = now
-        stream.first = stream.first or now
+    def _full(self) -> str:
+        return f"The model's context of {self._context.size} tokens is full (ENSEMBLE_MAX_CONTEXT_TOKENS)."
+
+    def _take(self, stream: Stream, indexes: list[int], now: float) -> None:
+        """The model's next tokens: one, and another for each that was guessed right. They are read, and the next step follows them."""
+        guess = stream.job.guess
+        chosen: list[int] = []
+        for place, index in enumerate(indexes):
+            token = stream.choose(self._context.logits(index))
+            if token is None:
+                return self._finish(stream, "failed", "The model produced invalid numbers; its file may be damaged.")
+            chosen.append(token)
+            if place == len(guess) or guess[place] != token:
+                break
+        if stream.drafter:
+            stream.drafter.took(chosen, guess)
+            self._figures.drafted += len(guess)
+            self._figures.accepted += len(chosen) - 1
+        self._figures.decoded += len(chosen)
+        self._apply(self._scheduler.chose(stream.job, chosen))
+        stream.took(now, len(chosen))
         events: list[Event] = []
+        ended = False
         try:
-            ended = token == self._end or self._context.is_end(token)
-            if ended:
-                rest = stream.decoder.decode(b"", True)
-                events += stream.reader.feed(rest, False) if rest else []
-                events += stream.reader.finish()
-            else:
-                control = self._context.is_control(token)
-                piece = self._context.piece(token)
-                text = piece.decode() if control else stream.decoder.decode(piece)
-                events += stream.reader.feed(text, control) if text else []
+            for token in chosen:
+                ended = token == self._end or self._context.is_end(token)
+                events += stream.end() if ended else stream.read(self._context.piece(token), self._context.is_control(token))
+                if ended or stream.reader.complete:
+                    break
         except Malformed as fault:
             return self._finish(stream, "failed", f"The model's answer broke its form ({fault}); nothing was changed.", revert=True)
-        stream.edited = stream.edited or any(isinstance(event, Hunk) for event in events)
-        if stream.tokens == 1 or now - stream.progress >= PROGRESS_S:
-            stream.progress = now
-            tokens, ttft, rate = stream.figures()
-            events.append(Progress(tokens, ttft or 0.0, rate))
+        events += stream.progress(now)
         if events:
             self._emit(stream.id, events)
         if ended or stream.reader.complete:
@@ -335,15 +370,12 @@ class Worker:
                 f"The answer reached the limit of {self._options.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS) "
                 "and was cut; the lines it had not reached are unchanged.",
             )
-        elif len(stream.job.tokens) + 1 >= self._context.size:
-            self._finish(stream, "failed", f"The model's context of {self._context.size} tokens is full.")
-        else:
-            stream.job.tokens.append(token)
+        elif len(stream.job.tokens) >= self._context.size:
+            self._finish(stream, "failed", self._full())
 
     def _finish(self, stream: Stream, outcome: Outcome, reason: str = "", revert: bool = False) -> None:
-        del self._streams[stream.id]
-        if stream.job.sequence or stream.job in self._scheduler.jobs:
-            self._scheduler.remove(stream.job)
+        del self._streams[stream.id], self._by_job[stream.job]
+        self._scheduler.remove(stream.job)
         self._emit(stream.id, [Finished(outcome, *stream.figures(), reason, revert)])
 
     def _fail_all(self, reason: str) -> None:
@@ -351,6 +383,4 @@ class Worker:
             self._finish(stream, "failed", reason)
         for job in list(self._scheduler.jobs):
             self._scheduler.remove(job)
-        self._apply(Truncate(sequence.id, 0) for sequence in self._scheduler.sequences)
-        for sequence in self._scheduler.sequences:
-            sequence.tokens = []
+        self._apply(self._sequences.reset())

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from inference.api import Event, Finished, ModelInfo, Started, Task, Text
+from inference.api import Event, Finished, Hunk, ModelInfo, Started, Task, Text
+from inference.drafting import Costs, Drafter
 from inference.llama import LlamaEngine
 from inference.options import Options
 from project import config
@@ -20,7 +22,7 @@ FIB = replace(TASK, path="fib.py", region="", instruction="write a fibonacci fun
 
 
 @asynccontextmanager
-async def engine(path: Path = config.EMBEDDED_MODEL, **options: int) -> AsyncIterator[LlamaEngine]:
+async def engine(path: Path = config.EMBEDDED_MODEL, **options: Any) -> AsyncIterator[LlamaEngine]:
     running = LlamaEngine(Options(path, "test", **{"context": 4096, "threads": 1, **options}), asyncio.get_running_loop())
     ready = asyncio.Event()
     running.watch(lambda info: ready.set())
@@ -124,6 +126,78 @@ async def test_a_stop_in_the_middle_of_a_long_prompt_harms_no_other_run(chat_mod
         await beside.finished()
         assert beside.text == alone
         assert (await answer(running, "again", TASK)).text == alone
+
+
+COSTS = ((1, 1.0), (2, 1.1), (64, 2.0))
+
+
+async def test_guessing_from_the_old_region_changes_no_answer() -> None:
+    """Requests of many kinds, with the real model."""
+    regions = [
+        "def area(w, h):\n    return w * h",
+        "import os\nimport sys\n\n\ndef main():\n    print(os.getcwd())\n    return 0",
+        "<ul>\n  <li>one</li>\n  <li>two</li>\n</ul>",
+        'const limit = 10;\nfunction read(path) {\n  console.log("reading", path);\n  return limit;\n}',
+    ]
+    asked = ["rename w to width", "add a docstring", "change 10 to 25", "add another list item three", "remove the last line", "return 1 instead"]
+    tasks = [replace(TASK, region=region, instruction=text) for region in regions for text in asked]
+    async with engine() as plain, engine(costs=COSTS) as guessing:
+        for number, task in enumerate(tasks):
+            alone = await answer(plain, f"run{number}", task)
+            guessed = await answer(guessing, f"run{number}", task)
+            assert [e for e in guessed.events if isinstance(e, Text | Hunk)] == [e for e in alone.events if isinstance(e, Text | Hunk)]
+        together = await asyncio.gather(*(answer(guessing, f"again{number}", task) for number, task in enumerate(tasks)))
+        assert [(await answer(plain, f"third{number}", task)).text for number, task in enumerate(tasks)] == [listener.text for listener in together]
+
+
+async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chat model's reply is compared with itself when it is guessed at from texts that are like it."""
+    async with engine(chat_model, max_tokens=200) as plain:
+        alone = await answer(plain, "run", TASK)
+    made: list[Drafter] = []
+
+    def draft(form: str, region: str, tokenize: Callable[[str, bool], Sequence[int]], costs: Costs) -> Drafter:
+        reply = list(tokenize(alone.text, False))
+        made.append(Drafter([*reply[:60], 1, 2, 3, *reply[70:]], costs))
+        return made[-1]
+
+    monkeypatch.setattr("inference.worker.drafter", draft)
+    async with engine(chat_model, max_tokens=200, costs=COSTS) as guessing:
+        guessed = await answer(guessing, "run", TASK)
+        assert guessed.text == alone.text
+        assert made[0].accepted > 30
+        assert made[0].guessed > made[0].accepted
+
+
+async def test_rooms_that_were_parked_come_back_with_what_they_knew() -> None:
+    async with engine(idle_cells=64) as running:
+        regions = ["\n".join(f"{name} = {number}" for number in range(20)) for name in ("first", "second", "third")]
+        tasks = [replace(TASK, cache=region[:6], region=region, instruction="change 7 to 8") for region in regions]
+        fresh = [await answer(running, f"fresh{number}", task) for number, task in enumerate(tasks)]
+        again = [await answer(running, f"again{number}", task) for number, task in enumerate(tasks)]
+        assert [listener.text for listener in again] == [listener.text for listener in fresh]
+        assert all(listener.started.cached >= listener.started.prompt - 1 for listener in again)
+        running.forget(tasks[0].cache)
+        assert (await answer(running, "forgotten", tasks[0])).started.cached == 0
+
+
+async def test_too_few_cells_for_two_make_one_wait_and_harm_neither(chat_model: Path) -> None:
+    long = "\n".join(f"value_{n} = {n}" for n in range(180))
+    tasks = [replace(TASK, cache=name, region=long.replace("value", name)) for name in ("one", "two", "three")]
+    async with engine(chat_model, context=2048, cells=2048, max_tokens=300) as running:
+        alone = [(await answer(running, f"alone{n}", task)).text for n, task in enumerate(tasks)]
+        for task in tasks:
+            running.forget(task.cache)
+        together = await asyncio.gather(*(answer(running, f"run{n}", task) for n, task in enumerate(tasks)))
+        assert [listener.text for listener in together] == alone
+
+
+async def test_variants_differ_and_the_first_is_the_likeliest(chat_model: Path) -> None:
+    async with engine(chat_model, max_tokens=60) as running:
+        likeliest = (await answer(running, "run", TASK)).text
+        three = await asyncio.gather(*(answer(running, f"variant{n}", replace(TASK, variant=n)) for n in range(3)))
+        assert three[0].text == likeliest
+        assert len({listener.text for listener in three}) == 3
 
 
 async def test_limits_say_their_name(chat_model: Path) -> None:
