@@ -13,6 +13,11 @@ MIB = 2**20
 # What Python, Django and the rooms take beside the model.
 SERVER_BYTES = 300 * MIB
 
+# Cells beside one full context, for what others ask at the same time.
+CELLS_BESIDE = 8192
+# Bytes a number of the cache; q8_0 has a scale for each 32 of them.
+NUMBER_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
+
 Fit = Literal["fits", "tight", "too large"]
 
 
@@ -28,9 +33,9 @@ class Shape:
     vocabulary: int
     context: int
 
-    def cache_bytes(self, tokens: int) -> int:
-        """Keys and values of ``tokens`` cells at two bytes a number (f16)."""
-        return 2 * 2 * self.layers * self.kv_heads * self.head_size * tokens
+    def cache_bytes(self, tokens: int, kv: str = "f16") -> int:
+        """Keys and values of ``tokens`` cells."""
+        return int(NUMBER_BYTES[kv] * 2 * self.layers * self.kv_heads * self.head_size * tokens)
 
     def work_bytes(self, tokens: int) -> int:
         """Buffers of one batch: its logits, or without flash attention its scores and mask, whichever is larger.
@@ -41,11 +46,17 @@ class Shape:
         scores = (self.heads + 1) * BATCH * tokens * 4
         return max(logits, scores) + 5 * BATCH * self.width * 4
 
-    def needed(self, file_bytes: int, tokens: int) -> int | None:
-        """Bytes for the weights and a context of ``tokens``; None beyond what the model was trained for."""
+    def needed(self, file_bytes: int, tokens: int, held: int = 0, kv: str = "f16") -> int | None:
+        """Bytes for the weights, a context of ``tokens`` and ``held`` cells (0: as many as ``cells`` says); None beyond what the model was trained for."""
         if tokens > self.context:
             return None
-        return file_bytes + self.cache_bytes(tokens) + self.work_bytes(tokens)
+        held = max(held, tokens) if held else cells(tokens)
+        return file_bytes + self.cache_bytes(held, kv) + self.work_bytes(held)
+
+
+def cells(context: int) -> int:
+    """How many tokens all sequences together may hold, where nobody has said it."""
+    return context + min(context, CELLS_BESIDE)
 
 
 def fit(needed: int, total: int, free: int) -> Fit:

@@ -14,7 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as c
 
+from inference import memory
+
 OK, NO_ROOM, ABORTED = 0, 1, 2
+
+# Up to so many tokens in a step are streams and what is guessed of them, and take the threads of decoding.
+FEW = 32
 
 # A sequence's cells outside of the context.
 Saved: TypeAlias = "ctypes.Array[ctypes.c_char]"
@@ -155,14 +160,14 @@ class Context(Vocabulary):
         super().__init__(path, weights=True, extra_buffers=extra_buffers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
-        self.cells = max(self.size, cells)
+        self.cells = max(self.size, cells) if cells else memory.cells(self.size)
         self.parameters = c.llama_model_n_params(self._model)
         params = c.llama_context_default_params()
         params.n_ctx = self.cells
         params.n_batch = params.n_ubatch = batch
         params.n_seq_max = sequences
-        params.n_threads = threads
-        params.n_threads_batch = batch_threads or threads
+        params.n_threads = params.n_threads_batch = self._threads_now = threads
+        self._threads = (threads, batch_threads or threads)
         params.kv_unified = True
         params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash or kv != "f16" else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.type_k = params.type_v = c.GGML_TYPE_Q8_0 if kv == "q8_0" else c.GGML_TYPE_F16
@@ -178,6 +183,9 @@ class Context(Vocabulary):
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(batch, 0, 1)
 
+    def set_threads(self, decode: int, prompts: int) -> None:
+        self._threads = (decode, prompts)
+
     def close(self) -> None:
         c.llama_batch_free(self._batch)
         c.llama_free(self._context)
@@ -185,6 +193,11 @@ class Context(Vocabulary):
 
     def decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> int:
         """Evaluates (sequence, position, token, logits wanted) entries. Returns OK, NO_ROOM, ABORTED or a negative fault."""
+        threads = self._threads[len(entries) > FEW]
+        if threads != self._threads_now:
+            # llama.cpp itself takes anything beyond one token for a prompt.
+            self._threads_now = threads
+            c.llama_set_n_threads(self._context, threads, threads)
         batch = self._batch
         batch.n_tokens = len(entries)
         token, pos, seq_id, n_seq_id, logits = batch.token, batch.pos, batch.seq_id, batch.n_seq_id, batch.logits

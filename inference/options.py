@@ -9,12 +9,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Options:
-    """``context``: most tokens that a prompt and its reply may take together; ``cells``: KV cells that all sequences share, 0 for as
-    many as one context; ``idle_cells``: how many of them sequences may hold that nobody is using; ``parked_bytes``: what is kept
+    """``context``: most tokens that a prompt and its reply may take together; ``cells``: KV cells that all sequences share, 0: as
+    ``inference.memory.cells`` says; ``idle_cells``: how many of them sequences may hold that nobody is using; ``parked_bytes``: what is kept
     of such sequences outside of the context. ``kv``: type of the cache's numbers.
 
     ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many). ``costs``: ms of a step by the tokens it decodes,
-    as pairs; empty: replies are not guessed at. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
+    as pairs; empty: replies are not guessed at. ``longest_guess`` in tokens. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
     """
 
     path: Path
@@ -29,5 +29,6 @@ class Options:
     batch_threads: int = 0
     spin: bool | None = None
     costs: tuple[tuple[int, float], ...] = ()
+    longest_guess: int = 32
     extra_buffers: bool = True
     max_tokens: int = 2048

@@ -168,12 +168,12 @@ class Scheduler:
             job.guess = []
         return actions
 
-    def preempt(self) -> list[Action]:
-        """No cell is free: the last to come of several that hold cells gives its own up and waits. Nothing where only one holds any."""
-        holding = [job for job in self.jobs if job.sequence and job.sequence.tokens]
-        if len(holding) < 2:
-            return []
-        job = holding[-1]
+    def preempt(self) -> list[Action] | None:
+        """No cell is free: the last to come of several that have a sequence gives it up and waits. None where only one has."""
+        placed = [job for job in self.jobs if job.sequence]
+        if len(placed) < 2:
+            return None
+        job = placed[-1]
         sequence = job.sequence
         assert sequence
         job.sequence = sequence.job = None

@@ -65,7 +65,7 @@ class Worker:
         self._figures = Figures()
         self._streams: dict[str, Stream] = {}
         self._by_job: dict[Job, Stream] = {}
-        self._costs = Costs(dict(options.costs)) if options.costs else None
+        self._costs = Costs(dict(options.costs)) if options.costs and options.longest_guess else None
         self._saved: dict[int, native.Saved] = {}
         # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
         self._prefill_rate = 2000.0
@@ -296,7 +296,7 @@ class Worker:
         for job, stream in self._by_job.items():
             if stream.drafter and job.sequence and job.remaining == 1:
                 room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
-                job.guess = stream.drafter.guess(streaming - 1, room) if room > 0 else []
+                job.guess = stream.drafter.guess(streaming - 1, min(room, self._options.longest_guess)) if room > 0 else []
 
     def _learn(self, plan: Plan, seconds: float) -> None:
         """How long a step takes: what slices of prompts beside streams follow from."""
@@ -317,7 +317,7 @@ class Worker:
     def _make_room(self) -> None:
         """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
         actions = self._sequences.evict() or self._scheduler.preempt()
-        if actions:
+        if actions is not None:
             return self._apply(actions)
         for stream in list(self._streams.values()):
             self._finish(stream, "failed", self._full())

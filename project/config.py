@@ -23,10 +23,13 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True)
 class Setting:
+    """``choices``: all that a text may be."""
+
     name: str
     kind: type
     default: Any
     help: str
+    choices: tuple[str, ...] = ()
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -48,7 +51,32 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("ENSEMBLE_MODELS", str, "", "Folder of GGUF files, to install into and to choose from; default: `models` in the data folder."),
     Setting("ENSEMBLE_HOSTS_CHOOSE_MODEL", bool, False, "Lets the host of any session choose among the installed models, for the whole server."),
-    Setting("ENSEMBLE_THREADS", int, 0, "Threads of the model; 0 chooses: one for small models, else one for each core."),
+    Setting(
+        "ENSEMBLE_TUNE",
+        str,
+        "auto",
+        "`auto` measures once what suits each model on this machine (`./manage.py model info` shows it); `off` takes plain choices.",
+        ("auto", "off"),
+    ),
+    Setting(
+        "ENSEMBLE_THREADS", int, 0, "Threads that the model decodes with; 0: as measured, else one for small models and one for each core for others."
+    ),
+    Setting("ENSEMBLE_BATCH_THREADS", int, 0, "Threads that prompts are evaluated with; 0: as measured, else as many as decode."),
+    Setting("ENSEMBLE_FLASH_ATTENTION", str, "auto", "`on`, `off`, or `auto`: as measured, else off.", ("auto", "on", "off")),
+    Setting(
+        "ENSEMBLE_SPIN",
+        str,
+        "auto",
+        "Whether the model's threads keep their cores while they wait: `on`, `off`, or `auto`: as measured.",
+        ("auto", "on", "off"),
+    ),
+    Setting(
+        "ENSEMBLE_KV_TYPE",
+        str,
+        "f16",
+        "Numbers of the model's memory: `f16`, or `q8_0`, which takes about half of the space and on a CPU several times the time.",
+        ("f16", "q8_0"),
+    ),
     Setting("ENSEMBLE_SECRET_KEY", str, "", "Key that links and cookies are made with; default: one made at the first start, in the data folder."),
     Setting(
         "ENSEMBLE_PUBLIC_URL", str, "", "Where people reach the server, for links, such as `https://pair.example.org`; default: as the browser asked."
@@ -92,7 +120,27 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MAX_STREAMING_RUNS", int, 12, "Runs of all sessions that stream at the same time; beyond it, sessions and their people take turns."
     ),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
-    Setting("ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens that the model holds, for all prompts and answers together."),
+    Setting(
+        "ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens of one prompt and its answer together; a model that was trained for fewer takes fewer."
+    ),
+    Setting(
+        "ENSEMBLE_MAX_CACHE_TOKENS",
+        int,
+        0,
+        "Tokens that the model holds for all prompts and answers together; 0: one context and up to 8192 beside it.",
+    ),
+    Setting(
+        "ENSEMBLE_MAX_PARKED_MB",
+        int,
+        256,
+        "Memory for what the model knows of sessions that nobody uses just now; without it they are evaluated anew.",
+    ),
+    Setting(
+        "ENSEMBLE_MAX_GUESSED_TOKENS",
+        int,
+        32,
+        "Tokens of an answer that are guessed from the old text and checked in one step; 0: none. As many as pay, as measured.",
+    ),
 )
 
 
@@ -118,6 +166,8 @@ def _value(setting: Setting, text: str) -> Any:
         if number < 0:
             raise BadSetting(f"{setting.name} is {number}; it must not be negative.")
         return number
+    if setting.choices and text not in setting.choices:
+        raise BadSetting(f"{setting.name} is {text!r}; it must be one of {', '.join(setting.choices)}.")
     return text
 
 

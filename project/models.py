@@ -20,7 +20,7 @@ from typing import Any, Literal
 from inference import header
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue, size_of
 from inference.memory import Fit, Shape, available, fit, human
-from project import config
+from project import config, tuning
 
 Source = Literal["ENSEMBLE_MODEL", "chosen", "default"]
 # A choice that cannot be read is as good as none.
@@ -166,12 +166,12 @@ def describe(model: Path | Entry) -> About:
         return About(None, size, tokens, None, None, found, problem)
     if shape.context:
         tokens = min(tokens, shape.context)
-    needed = shape.needed(size, tokens)
+    needed = shape.needed(size, tokens, config.values["ENSEMBLE_MAX_CACHE_TOKENS"], config.values["ENSEMBLE_KV_TYPE"])
     return About(shape, size, tokens, needed, fit(needed, *available()) if needed else None, found, problem)
 
 
 def probe(path: Path) -> None:
-    """A file that crashes llama.cpp would take the server with it: a child process tries it first, once a file. Raises Unusable."""
+    """A file that crashes llama.cpp would take the server with it: a child process tries it first, and measures it, once a file. Raises Unusable."""
     if not path.is_file():
         raise Unusable(f"The model file {path} does not exist.")
     about = path.stat()
@@ -179,6 +179,7 @@ def probe(path: Path) -> None:
     known = data() / "model.probed"
     probed = known.read_text().splitlines() if known.exists() else []
     if stamp in probed:
+        tuning.ensure(path, data(), extra_buffers())
         return
     command = [sys.executable, "-m", "inference.probe", str(path), *([] if extra_buffers() else ["--no-extra-buffers"])]
     result = subprocess.run(command, cwd=config.BASE, capture_output=True, text=True, check=False)
@@ -186,6 +187,7 @@ def probe(path: Path) -> None:
         reason = (result.stderr.strip().splitlines() or [f"llama.cpp ended with status {result.returncode}"])[-1]
         raise Unusable(f"The model {path} cannot be used: {reason.removeprefix(f'{path}: ').rstrip('.')}.")
     known.write_text("\n".join([*probed[-PROBES_KEPT:], stamp]))
+    tuning.ensure(path, data(), extra_buffers())
 
 
 def extra_buffers() -> bool:

@@ -25,6 +25,8 @@ from websockets.asyncio.client import ClientConnection, connect
 # The tests' own process must not touch the data of whoever runs them.
 os.environ["ENSEMBLE_DATA"] = tempfile.mkdtemp(prefix="ensemble-tests-")
 os.environ.pop("DATABASE_URL", None)
+# Measuring takes seconds at the first start with a model, and every test's data folder is new: tests/model/test_tuning.py does it once.
+os.environ["ENSEMBLE_TUNE"] = "off"
 
 # Machines are shared and noisy: no example is too slow, and no deadline is met or missed.
 hypothesis.settings.register_profile("ensemble", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -224,13 +224,24 @@ def test_the_last_to_come_waits_where_there_are_too_few_cells() -> None:
     for each in (first, second):
         cache.scheduler.add(each)
     cache.step(1000)
-    cache.apply(cache.scheduler.preempt())
+    cache.apply(cache.scheduler.preempt() or [])
     cache.step(1000)  # it is not put back while nothing has changed
     assert cache.scheduler.waiting() == [second]
-    assert cache.scheduler.preempt() == []  # one alone has nobody to wait for
+    assert cache.scheduler.preempt() is None  # one alone has nobody to wait for
     cache.scheduler.remove(first)
     cache.step(1000)
     assert second.cached == 79
+
+
+def test_who_has_evaluated_nothing_yet_waits_too() -> None:
+    cache = Cache(3)
+    first, second = job("a", "ada", [1, 2], True), job("b", "bob", [3, 4], True)
+    for each in (first, second):
+        cache.scheduler.add(each)
+    plan = cache.scheduler.plan(1)  # too much for the cells that are left: it was not carried out
+    assert len(plan.batch) == 1
+    assert cache.scheduler.preempt() == []
+    assert cache.scheduler.waiting() == [second]
 
 
 def test_after_an_aborted_step_the_rest_is_evaluated_again() -> None:
@@ -297,7 +308,7 @@ def _whatever_comes(plan: list, parked: int) -> None:
         elif event[0] == "forget":
             cache.apply(scheduler.forget(event[1]))
         elif event[0] == "preempt":
-            cache.apply(scheduler.preempt())
+            cache.apply(scheduler.preempt() or [])
         elif event[0] == "rest":
             cache.apply(cache.sequences.rest(cache.clock))
         held = [each.sequence for each in scheduler.jobs if each.sequence]

@@ -1,4 +1,4 @@
-"""``./manage.py model list | info | pull | use | remove``: which models there are, and which one the server uses."""
+"""``./manage.py model list | info | pull | use | tune | remove``: which models there are, and which one the server uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue
 from inference.download import DownloadFailed, Offline, pull
 from inference.memory import available, human
-from project import config, models
+from project import config, models, tuning
 from project.models import Choice, Status
 
 CONTEXTS = (8 * 1024, 32 * 1024, 128 * 1024)
@@ -33,6 +33,8 @@ class Command(BaseCommand):
         fetch = commands.add_parser("pull", help="fetch a model of the catalogue; a download that was broken off goes on")
         fetch.add_argument("model", help="a name of the catalogue")
         fetch.add_argument("--use", action="store_true", help="and use it at once")
+        measure = commands.add_parser("tune", help="measure anew what suits a model on this machine; best while the machine does nothing else")
+        measure.add_argument("model", help=f"a name, a GGUF file, or {BUILT_IN}")
         use = commands.add_parser("use", help="use a model: a running server changes to it, without a restart")
         use.add_argument("model", help=f"a name, a GGUF file, a folder with one in it, or {BUILT_IN}")
         for command in (fetch, use):
@@ -51,6 +53,8 @@ class Command(BaseCommand):
                 self._pull(folder, options["model"])
                 if options["use"]:
                     self._use(folder, options["model"], options["force"])
+            elif command == "tune":
+                self._tune(folder, options["model"])
             elif command == "use":
                 self._use(folder, options["model"], options["force"])
             else:
@@ -112,14 +116,37 @@ class Command(BaseCommand):
             lines.append(("context", f"{shape.context} tokens"))
             lines.append(("attention", f"{shape.layers} layers, {shape.kv_heads} of {shape.heads} heads kept, {shape.head_size} wide"))
             for tokens in CONTEXTS:
-                need = shape.needed(about.bytes, tokens)
-                lines.append((f"memory at {tokens // 1024}k", human(need) if need else "beyond its context"))
+                need, small = shape.needed(about.bytes, tokens), shape.needed(about.bytes, tokens, kv="q8_0")
+                lines.append(
+                    (
+                        f"memory at {tokens // 1024}k",
+                        f"{human(need)}; {human(small)} with ENSEMBLE_KV_TYPE=q8_0" if need and small else "beyond its context",
+                    )
+                )
+            lines.append(
+                (
+                    "its memory",
+                    f"{human(shape.cache_bytes(1000))} for 1000 tokens; with q8_0 {human(shape.cache_bytes(1000, 'q8_0'))}, and on a CPU several times slower",
+                )
+            )
         if about.needed:
             lines.append(
                 ("here", f"{about.fit}: {human(about.needed)} with this server's context of {about.tokens} tokens, of {human(available()[0])}")
             )
+        if isinstance(model, Path):
+            lines += _tuning(model)
         for key, value in lines:
             self.stdout.write(f"{key:<14}  {value}")
+
+    def _tune(self, folder: Folder, name: str) -> None:
+        path = folder.find(name)
+        models.probe(path)
+        tuning.forget(path, models.data())
+        if tuning.ensure(path, models.data(), models.extra_buffers()) is None:
+            raise CommandError("Nothing was measured: ENSEMBLE_TUNE is off, or the model could not be tried.")
+        for key, value in _tuning(path):
+            self.stdout.write(f"{key:<14}  {value}")
+        self.stdout.write("A running server takes it at its next start.")
 
     # What is done.
 
@@ -208,6 +235,24 @@ def _words(status: Status) -> str:
     if status.state == "trying":
         return "the server tries it in a process of its own"
     return "the server loads it" + (f": {status.progress:.0%}" if status.progress is not None else "")
+
+
+def _tuning(path: Path) -> list[tuple[str, str]]:
+    """What was measured of a model here, as lines."""
+    known = tuning.known(path, models.data())
+    if known is None:
+        return [("measured", "not yet: ./manage.py model tune, or the first start with it")]
+    way = "flash attention" if known.flash else "plain attention"
+    threads = f"{known.threads} thread(s) to decode, {known.batch_threads} for prompts, {'spinning' if known.spin else 'yielding'} while they wait"
+    pays = [size for size, ms in known.costs if size > 1 and ms < 0.7 * size * known.costs[0][1]]
+    guesses = f"pay from {pays[0]} tokens on" if pays else "do not pay here"
+    steps = ", ".join(f"{size}: {ms:.3g}" for size, ms in known.costs)
+    return [
+        ("chosen", f"{way}; {threads}"),
+        ("speed", f"{known.tokens_per_s:.0f} tokens/s behind {known.depth} tokens of context"),
+        ("guesses", f"{guesses} (ENSEMBLE_MAX_GUESSED_TOKENS); ms of a step by its tokens: {steps}"),
+        *((f"  {figure:.4g}", name) for name, figure in known.measured.items() if not name.startswith("score")),
+    ]
 
 
 class Meter:

@@ -1,0 +1,202 @@
+"""What suits a model on this machine, measured.   python -m inference.tuning MODEL.gguf [--no-extra-buffers]
+
+Runs as a child process: OpenMP reads once, as it is loaded, whether its waiting threads spin, so each answer to that
+question is a process of its own. Each configuration is measured twice: alone, and beside a program that wants a core
+half of the time, as the web server does while people type. One line of JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# A context deep enough for attention to count; on a slow model as deep as is reached in the time.
+DEPTH, DEPTH_S = 1024, 2.0
+CELLS = 2048
+PROMPT = 64
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+# How long one figure is measured, and the fewest steps of it.
+MEASURE_S, STEPS = 0.06, 3
+# A thread more has to be worth it: it is a core that people's keystrokes could have.
+WORTH = 1.1
+
+BESIDE = "import time\nwhile True:\n end = time.perf_counter() + 0.002\n while time.perf_counter() < end: pass\n time.sleep(0.002)"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """``costs``: ms of a step by the tokens it decodes, at ``depth`` tokens of context. ``measured``: every figure, for people."""
+
+    flash: bool
+    threads: int
+    batch_threads: int
+    spin: bool
+    depth: int
+    costs: list[tuple[int, float]]
+    measured: dict[str, float]
+
+    @property
+    def tokens_per_s(self) -> float:
+        return 1000 / self.costs[0][1]
+
+
+def environment(spin: bool | None) -> dict[str, str]:
+    """What OpenMP must find when it is loaded; None leaves it as it is."""
+    if spin is None:
+        return {}
+    return {"OMP_WAIT_POLICY": "active"} if spin else {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+
+
+def tune(path: Path, extra_buffers: bool) -> Tuning:
+    """Some seconds of both cores, most of them for loading. Raises RuntimeError where the child ends badly."""
+    cores = _cores()
+    found = [_ask(path, extra_buffers, spin) for spin in ((True, False) if cores > 1 else (True,))]
+    # Threads that spin keep a core that somebody else could have: that has to be worth it too.
+    best = max(found, key=lambda each: each.measured["score"] / WORTH**each.spin)
+    return Tuning(**{**asdict(best), "measured": {f"{name}, {_way(each.spin)}": figure for each in found for name, figure in each.measured.items()}})
+
+
+def _ask(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
+    command = [sys.executable, "-m", "inference.tuning", str(path), *([] if extra_buffers else ["--no-extra-buffers"]), *(["--spin"] if spin else [])]
+    root = Path(__file__).resolve().parent.parent
+    result = subprocess.run(command, cwd=root, env=os.environ | environment(spin), capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError((result.stderr.strip().splitlines() or [f"it ended with status {result.returncode}"])[-1])
+    return Tuning(**json.loads(result.stdout.splitlines()[-1]))
+
+
+def _way(spin: bool) -> str:
+    return "spinning" if spin else "yielding"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def beside() -> Iterator[None]:
+    """While it is open, another process wants a core half of the time."""
+    child = subprocess.Popen([sys.executable, "-c", BESIDE])
+    try:
+        yield
+    finally:
+        child.kill()
+        child.wait()
+
+
+def measure(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
+    """In this process, as OpenMP is set up in it."""
+    threads = sorted({1, max(1, _cores() // 2), _cores()})
+    figures: dict[str, float] = {}
+    found = []
+    for flash in (False, True):
+        probe = Probe(path, extra_buffers, flash)
+        try:
+            way = "flash attention" if flash else "plain attention"
+            if flash and probe.decode(1, threads[0]) > 1.3 * figures[f"ms a token, plain attention, {threads[0]} threads"]:
+                continue  # it is not worth more of people's time
+            for count in threads:
+                alone = figures[f"ms a token, {way}, {count} threads"] = probe.decode(1, count)
+                with beside():
+                    busy = figures[f"ms a token beside other work, {way}, {count} threads"] = probe.decode(1, count, busy=True)
+                found.append(((alone * busy) ** 0.5, flash, count))
+        finally:
+            probe.close()
+    found.sort(key=lambda each: each[0] * WORTH ** (each[2] > 1))
+    time_of_best, flash, count = found[0]
+    probe = Probe(path, extra_buffers, flash)
+    try:
+        prompts = {}
+        for threads_of_batch in threads:
+            alone = figures[f"prompt tokens/s, {threads_of_batch} threads"] = probe.prompt(threads_of_batch)
+            with beside():
+                prompts[threads_of_batch] = (alone * probe.prompt(threads_of_batch, busy=True)) ** 0.5
+        batch = max(prompts, key=lambda each: prompts[each] / WORTH ** (each > 1))
+        costs = [(size, probe.decode(size, count)) for size in SIZES]
+        # A longer step takes no less; where it seems to, the machine was busy during the shorter one.
+        costs = [(size, min(ms for other, ms in costs if other >= size)) for size, _ in costs]
+        depth = probe.depth
+    finally:
+        probe.close()
+    figures["score"] = 1000 / time_of_best + prompts[batch] / 100
+    return Tuning(
+        flash, count, batch, spin, depth, [(size, round(ms, 4)) for size, ms in costs], {name: round(ms, 4) for name, ms in figures.items()}
+    )
+
+
+class Probe:
+    """One context with some tokens in it."""
+
+    def __init__(self, path: Path, extra_buffers: bool, flash: bool) -> None:
+        from inference import native
+
+        self._context = native.Context(
+            path, context=CELLS, cells=CELLS, sequences=1, batch=512, threads=_cores(), extra_buffers=extra_buffers, flash=flash
+        )
+        self.depth = 0
+        begun = time.perf_counter()
+        while self.depth < min(DEPTH, self._context.size // 2) and time.perf_counter() < begun + DEPTH_S:
+            self._evaluate(PROMPT, False)
+            self.depth += PROMPT
+
+    def close(self) -> None:
+        self._context.close()
+
+    def decode(self, tokens: int, threads: int, busy: bool = False) -> float:
+        """Milliseconds of a step with so many tokens whose logits are wanted, and the likeliest of each taken."""
+        self._context.set_threads(threads, threads)
+
+        def step() -> None:
+            self._evaluate(tokens, True)
+            for index in range(tokens):
+                self._context.logits(index).argmax()
+            self._context.truncate(0, self.depth)
+
+        return _time(step, busy) * 1000
+
+    def prompt(self, threads: int, busy: bool = False) -> float:
+        """Tokens a second."""
+        self._context.set_threads(threads, threads)
+
+        def step() -> None:
+            self._evaluate(PROMPT, False)
+            self._context.truncate(0, self.depth)
+
+        return PROMPT / _time(step, busy)
+
+    def _evaluate(self, tokens: int, logits: bool) -> None:
+        # Any tokens will do: their values change nothing of the time.
+        self._context.decode([(0, self.depth + number, 7 + number % 11, logits) for number in range(tokens)])
+
+
+def _time(step: Callable[[], None], busy: bool) -> float:
+    """Seconds: the shortest of several, for whatever else the machine does only adds; beside other work the middle one, for that is what people get."""
+    step()
+    times = list[float]()
+    begun = time.perf_counter()
+    while len(times) < STEPS or time.perf_counter() < begun + MEASURE_S:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2] if busy else min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m inference.tuning", description="Measures what suits a model on this machine.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--no-extra-buffers", action="store_true")
+    parser.add_argument("--spin", action="store_true", help="says how OpenMP was set up; sets nothing")
+    arguments = parser.parse_args()
+    print(json.dumps(asdict(measure(arguments.model, not arguments.no_extra_buffers, arguments.spin))))
+
+
+if __name__ == "__main__":
+    main()
