@@ -70,6 +70,7 @@ class Runs:
         request = Request(member.person, instruction.strip(), file, selection)
         drafted = self._drafted(request)
         if drafted is None:
+            self.drafts.drop(member.person.id)
             return self.begin(request)
         try:
             return self.begin(request, replay=drafted)
@@ -91,6 +92,7 @@ class Runs:
 
     def steer(self, member: Member, run_id: str, instruction: str) -> Run:
         """What the old run wrote stands, and a new one goes on in its region."""
+        self.drafts.drop(member.person.id)
         old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")

@@ -135,7 +135,7 @@ export function exportUrl(id: string, version?: number): string {
 
 export async function changeSession(
   id: string,
-  changes: { title?: string; viewers_may_stop?: boolean },
+  changes: { title?: string; viewers_may_stop?: boolean; drafts?: boolean },
 ): Promise<void> {
   await request("PATCH", `/api/sessions/${id}`, changes);
 }

@@ -22,6 +22,7 @@ import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import { carets } from "./carets";
 import type { FileStore } from "./filestore";
+import { type Ghost, ghosts, showGhosts } from "./ghost";
 import { look } from "./highlight";
 import { languageFor } from "./languages";
 import type { Selection } from "./protocol";
@@ -38,6 +39,10 @@ interface Options {
   nonce: string;
   editable: boolean;
   liveRegions: (file: string) => Sticky[];
+  /** What is drawn of edits that are not in the text. */
+  ghosts: (file: string) => Ghost[];
+  /** Such edits whose text has changed. */
+  ghostsTouched: (ids: string[]) => void;
   /** What is drawn under the text, such as who wrote it. */
   tint: (text: Y.Text) => Extension;
   /** Why so many bytes more cannot be taken, or null. */
@@ -139,6 +144,17 @@ export class Editor extends ObservableV2<Events> {
     this.view.dispatch({ effects: regionsChanged.of(null) });
   }
 
+  /** Lines may come above the caret's: for who writes in the text, theirs stays where it is on the screen. */
+  refreshGhosts(): void {
+    if (this.#file === null) return;
+    const { view } = this;
+    const caret = () => (view.hasFocus ? view.coordsAtPos(view.state.selection.main.head)?.top : undefined);
+    const before = caret();
+    view.dispatch({ effects: showGhosts.of(this.#o.ghosts(this.#file)) });
+    const after = before === undefined ? undefined : caret();
+    if (before !== undefined && after !== undefined) view.scrollDOM.scrollTop += after - before;
+  }
+
   #base(): Extension {
     return [
       EditorView.cspNonce.of(this.#o.nonce),
@@ -226,6 +242,7 @@ export class Editor extends ObservableV2<Events> {
           this.#o.tint(text),
           carets(text, this.#o.awareness),
           regions(text, () => this.#o.liveRegions(file)),
+          ghosts(this.#o.ghosts(file), this.#o.ghostsTouched),
           this.#checkFaithful(text),
           this.#language.of([]),
         ],

@@ -2,16 +2,21 @@
 // shows what runs, with Stop, and the lines that others are typing.
 import type { Connection } from "./connection";
 import { h, mod, need, safeColor, setIcon } from "./dom";
+import { DraftHint } from "./drafthint";
+import type { Draft, Drafts } from "./drafts";
 import type { Editor } from "./editor";
+import type { FileStore } from "./filestore";
 import { toast } from "./notices";
 import { INSTRUCTION_LIMIT, type Model } from "./protocol";
 import type { Rights } from "./rights";
-import type { Run, Runs } from "./runs";
+import { isLive, type Run, type Runs } from "./runs";
 import { figures } from "./timeline";
 
 interface Options {
   connection: Connection;
   editor: Editor;
+  files: FileStore;
+  drafts: Drafts;
   runs: Runs;
   rights: Rights;
   isMe: (participant: string) => boolean;
@@ -19,6 +24,8 @@ interface Options {
 
 const FLOAT_WIDTH = 480;
 const HISTORY = 50;
+// Somebody writes in the lines of a draft: another one when they rest for a moment.
+const RETRY_MS = 250;
 
 export class InstructionBar {
   readonly #form = need<HTMLFormElement>("#instruction");
@@ -34,10 +41,18 @@ export class InstructionBar {
   #model: Model | null = null;
   /** Given to the server, not yet answered: comes back into the input if it is refused. */
   #given = "";
+  /** What the server was told last of the line. */
+  #told = "";
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #hint: DraftHint;
 
   constructor(options: Options) {
     this.#o = options;
-    const { connection, runs } = options;
+    const { connection, runs, drafts } = options;
+    this.#hint = new DraftHint(drafts, options.editor, options.files);
+    drafts.on("change", () => this.#showButton());
+    drafts.on("lost", (participant) => options.isMe(participant) && this.#tellAgain(RETRY_MS));
+    drafts.on("state", ({ state }) => state === "on" && this.#tellAgain(RETRY_MS));
     connection.on("instruction.typed", (m) => this.#showTyping(m.participant, m.name, m.color, m.text));
     connection.on("participants", ({ participants }) => {
       const here = new Set(participants.map((each) => each.participant));
@@ -45,7 +60,10 @@ export class InstructionBar {
         if (!here.has(line.dataset.participant ?? "")) line.remove();
       }
     });
-    connection.on("open", () => this.#typing.replaceChildren());
+    connection.on("open", () => {
+      this.#typing.replaceChildren();
+      this.#told = "";
+    });
     connection.on("welcome", ({ model }) => this.#showModel(model));
     connection.on("model", ({ model }) => this.#showModel(model));
     connection.on("error", (error) => this.#refused(error.run));
@@ -53,6 +71,8 @@ export class InstructionBar {
       this.#showTyping(run.by.participant, "", "", "");
       if (options.isMe(run.by.participant)) this.#given = "";
       this.#showRuns();
+      // While the model writes there are no drafts.
+      if (!isLive(run) && runs.live().length === 0) this.#tellAgain(RETRY_MS);
     });
     runs.on("reset", () => this.#showRuns());
     setInterval(() => this.#showFigures(), 200);
@@ -117,6 +137,8 @@ export class InstructionBar {
       this.#frame ||= requestAnimationFrame(() => this.#sendTyped());
     });
     this.#input.addEventListener("keydown", (event) => this.#key(event));
+    // The caret may be elsewhere, in another file perhaps, than when the line was typed.
+    this.#input.addEventListener("focus", () => this.#tellAgain(0));
     this.#input.addEventListener("blur", () => {
       // A click into the text or elsewhere ends the visit at the caret; what was typed stays.
       if (this.#form.classList.contains("floating"))
@@ -144,6 +166,14 @@ export class InstructionBar {
       event.preventDefault();
       // Alt+Enter: a run of its own although another is writing.
       this.#submit(event.altKey);
+    } else if (event.key === "Tab" && !event.shiftKey && this.#draft()) {
+      event.preventDefault();
+      this.#submit(true);
+    } else if (event.key === "Escape" && this.#draft()) {
+      // The line stays: going on with it makes another draft.
+      event.preventDefault();
+      this.#tell("");
+      this.#o.drafts.dropMine();
     } else if (event.key === "Escape") {
       event.preventDefault();
       const own = this.#o.runs.live().findLast((run) => this.#o.isMe(run.by.participant));
@@ -174,6 +204,7 @@ export class InstructionBar {
     const { editor, runs } = this.#o;
     if (text === "" || editor.file === null || this.#button.disabled) return;
     const steered = apart ? undefined : runs.steerable(editor.file);
+    clearTimeout(this.#retry);
     const sent = steered ? runs.steer(steered, text) : runs.start(text, editor.file, editor.selection);
     if (!sent) {
       toast("You are offline: the model cannot be asked until the connection is back.", "warn");
@@ -182,6 +213,7 @@ export class InstructionBar {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#given = text;
+    this.#told = "";
     if (this.#history.at(-1) !== text) this.#history.push(text);
     if (this.#history.length > HISTORY) this.#history.shift();
     this.#at = this.#history.length;
@@ -196,14 +228,32 @@ export class InstructionBar {
 
   #sendTyped(): void {
     this.#frame = 0;
+    this.#tell(this.#input.value);
+  }
+
+  #tell(text: string): void {
     const { connection, editor } = this.#o;
     if (editor.file === null) return;
-    connection.send({
-      type: "instruction.typed",
-      text: this.#input.value,
-      file: editor.file,
-      selection: editor.selection,
-    });
+    const line = { text, file: editor.file, selection: editor.selection };
+    const told = JSON.stringify(line);
+    if (told === this.#told) return;
+    if (connection.send({ type: "instruction.typed", ...line })) this.#told = told;
+  }
+
+  /** What stands in the bar, where something else than typing calls for another draft of it. */
+  #tellAgain(wait: number): void {
+    clearTimeout(this.#retry);
+    if (this.#input.value.trim() === "") return;
+    this.#retry = setTimeout(() => {
+      this.#told = wait > 0 ? "" : this.#told;
+      this.#tell(this.#input.value);
+    }, wait);
+  }
+
+  /** The draft that Enter takes. */
+  #draft(): Draft | null {
+    const { drafts, runs } = this.#o;
+    return this.#input.value.trim() === "" || runs.live().length > 0 ? null : drafts.mine();
   }
 
   #refused(run: string | undefined): void {
@@ -232,9 +282,14 @@ export class InstructionBar {
 
   #showButton(): void {
     const steering = this.#o.runs.live().length > 0;
-    const label = steering ? "Steer" : "Run";
-    need("#run-label").textContent = label;
-    setIcon(this.#button, steering ? "steer" : "run");
+    const draft = this.#draft();
+    const label = steering ? "Steer" : draft ? "Take" : "Run";
+    const shown = need("#run-label");
+    if (shown.textContent !== label) {
+      shown.textContent = label;
+      setIcon(this.#button, steering ? "steer" : draft ? "check" : "run");
+    }
+    this.#hint.show(draft);
     this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
     this.#button.disabled =
       this.#o.editor.file === null || this.#model?.state === "failed" || this.#input.value.trim() === "";

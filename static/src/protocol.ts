@@ -53,6 +53,21 @@ export interface SessionInfo {
   expires_at: string;
   lineage: string;
   viewers_may_stop: boolean;
+  /** null: as suits the model. */
+  drafts: boolean | null;
+}
+
+/** What comes in place of a range of the text. */
+export interface TextEdit {
+  from: number;
+  to: number;
+  text: string;
+}
+
+export interface DraftState {
+  state: "on" | "off" | "paused";
+  ms: number | null;
+  bound_ms: number;
 }
 
 export interface Model {
@@ -117,6 +132,18 @@ export type ToClient =
   | { type: "role"; role: Role }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
   | { type: "model"; model: Model }
+  | ({ type: "drafts" } & DraftState)
+  | {
+      type: "draft.shown";
+      id: string;
+      by: By;
+      file: string;
+      instruction: string;
+      region: Region;
+      check: number;
+      edits: TextEdit[];
+    }
+  | { type: "draft.gone"; participant: string; why: string }
   | { type: "saved"; client: number | null; clock: number; updates: number }
   | { type: "storage"; state: "ok" | "failing"; message: string }
   | {

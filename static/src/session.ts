@@ -6,6 +6,7 @@ import { filesOf } from "./branches";
 import { Connection } from "./connection";
 import { Copy } from "./copy";
 import { downloadFiles, h, mod, need } from "./dom";
+import { Drafts } from "./drafts";
 import { Editor } from "./editor";
 import { showEnded } from "./ended";
 import { FilesPanel } from "./files";
@@ -107,6 +108,8 @@ function start(joined: Joined, away: boolean): void {
     user: { name: joined.name, color: joined.color, colorLight: `${joined.color}33` },
   });
   const runs = new Runs(connection, files);
+  const isMe = (participant: string) => people.isMe(participant);
+  const drafts = new Drafts(connection, files, isMe);
   const authors = new Authors({ session, connection, rights });
   const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
   const editor = new Editor({
@@ -116,6 +119,8 @@ function start(joined: Joined, away: boolean): void {
     nonce,
     editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
+    ghosts: (file) => drafts.ghosts(file),
+    ghostsTouched: (ids) => drafts.touched(ids),
     tint: (text) => authors.extension(text),
     refusal: (bytes) => size.refusal(bytes),
     refused: (why) => toast(`Nothing was inserted. ${why}`, "warn"),
@@ -126,7 +131,6 @@ function start(joined: Joined, away: boolean): void {
   const me = { participant: joined.participant, name: joined.name, color: joined.color };
   const hosting = new Hosting(session, rights);
   const people = new People({ connection, editor, files, hosting, rights }, me);
-  const isMe = (participant: string) => people.isMe(participant);
   const panels = new Panels();
   const watch = new ModelWatch(connection.awareness, editor, files);
   const tellOffline = () => toast("You are offline: that cannot reach the server.", "warn");
@@ -148,15 +152,16 @@ function start(joined: Joined, away: boolean): void {
       else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
     },
   });
-  new InstructionBar({ connection, editor, runs, rights, isMe });
+  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
-  setUpSettings({ session, connection, rights, files, runs });
+  setUpSettings({ session, connection, rights, files, runs, drafts });
   new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();
   followRights(rights, editor);
 
   runs.on("regions", () => editor.refreshRegions());
+  drafts.on("change", () => editor.refreshGhosts());
   connection.on("run.started", ({ run: id, by }) => {
     const run = runs.get(id);
     const span = run ? runs.span(run) : null;

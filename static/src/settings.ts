@@ -1,7 +1,8 @@
-// What a host sets for the session: its title, whether viewers may stop a run, its end. Everybody sees the title.
+// What a host sets for the session: its title, whether viewers may stop a run, drafts, its end. Everybody sees the title.
 import { changeSession, endSession } from "./api";
 import type { Connection } from "./connection";
 import { need } from "./dom";
+import type { Drafts } from "./drafts";
 import type { FileStore } from "./filestore";
 import { attempt } from "./hosting";
 import { toast } from "./notices";
@@ -12,6 +13,7 @@ import type { Runs } from "./runs";
 interface Options {
   session: string;
   connection: Connection;
+  drafts: Drafts;
   rights: Rights;
   files: FileStore;
   runs: Runs;
@@ -20,9 +22,10 @@ interface Options {
 const UNTITLED = "Untitled session"; // as in session.html
 
 export function setUpSettings(options: Options): void {
-  const { connection, session } = options;
+  const { connection, session, drafts } = options;
   const input = need<HTMLInputElement>("#session-title");
   const viewers = need<HTMLInputElement>("#viewers-may-stop");
+  const drafting = need<HTMLInputElement>("#session-drafts");
   let title = "";
   const show = ({ session: info }: { session: SessionInfo }) => {
     title = info.title;
@@ -33,6 +36,14 @@ export function setUpSettings(options: Options): void {
   };
   connection.on("welcome", show);
   connection.on("session", show);
+  // Without the host's choice it is the model that decides: what is so is told apart from what was chosen.
+  drafts.on("state", ({ state }) => {
+    drafting.checked = state !== "off";
+  });
+  drafting.addEventListener("change", async () => {
+    const wanted = drafting.checked;
+    if (!(await attempt(() => changeSession(session, { drafts: wanted })))) drafting.checked = !wanted;
+  });
   need<HTMLFormElement>("#title-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const wanted = input.value.trim();
