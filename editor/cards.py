@@ -50,6 +50,7 @@ class Cards:
             "path": run.path,
             "instruction": request.instruction,
             "mode": request.mode,
+            "engine": request.engine,
             "model": run.model,
             "continues": run.continues,
             "chain": list(run.chain),

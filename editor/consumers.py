@@ -8,12 +8,12 @@ import logging
 from typing import Any
 
 from editor import access, presence, protocol, rooms, storage
+from editor.engines import FAST
 from editor.members import Member, Person
 from editor.models import Participant
 from editor.permissions import Action, may
 from editor.protocol import Close, ProtocolError
 from editor.rooms import LiveRoom
-from editor.runs import public_model
 from editor.transport import EXTENSION, AsgiTransport, DirectTransport, Receive, Send, Transport
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,9 @@ class Connection:
         elif kind == "run.start" and message.get("mode") == "ask":
             runs.ask()
         elif kind == "run.start":
-            runs.start(member, message["instruction"], message["file"], message.get("selection"), message.get("variants", 1))
+            runs.start(
+                member, message["instruction"], message["file"], message.get("selection"), message.get("variants", 1), message.get("engine", FAST)
+            )
         elif kind == "run.steer":
             runs.steer(member, message["run"], message["instruction"])
         elif kind == "run.stop":
@@ -208,7 +210,8 @@ class Connection:
                 "role": person.role,
                 **person.public(),
                 "session": room.public_session(),
-                "model": public_model(rooms.current().engine.info),
+                "model": rooms.current().engines.public()[FAST],
+                "engines": rooms.current().engines.public(),
                 "limits": public_limits(room.limits),
                 "participants": room.participants(),
                 "runs": self._live.runs.cards.all(),

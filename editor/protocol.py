@@ -89,6 +89,7 @@ TO_SERVER: dict[str, Message] = {
                 _SELECTION,
                 Field("mode", str, "`edit` rewrites a region", required=False, choices=("edit", "ask")),
                 Field("variants", int, "how many answers to make; 1 so far", required=False, limit=8),
+                Field("engine", str, "`fast`, or `deep` where `welcome` names one", required=False, choices=("fast", "deep")),
             ),
         ),
         Message(
@@ -134,6 +135,14 @@ _FIGURES = (
     Field("tokens_per_s", float, "generation rate after the first token; null while unknown"),
 )
 
+_ENGINE = Field("engine", str, "`fast` or `deep`")
+_ENGINES = Field(
+    "engines",
+    dict,
+    "which models a run can be given to: `fast` for the usual one, `deep` where there is a second; each as in `model`, "
+    "whose state can be `asleep` here: it is loaded when it is first asked for",
+)
+
 TO_CLIENT: dict[str, Message] = {
     m.type: m
     for m in (
@@ -153,6 +162,7 @@ TO_CLIENT: dict[str, Message] = {
                     "drafts: the host's choice, null for what suits the model",
                 ),
                 Field("model", dict, "as in `model`"),
+                _ENGINES,
                 Field("limits", dict, "name -> number, as in the settings table"),
                 Field("participants", list, "as in `participants`"),
                 Field("runs", list, "the timeline, oldest first: objects as in `run.card`"),
@@ -232,6 +242,11 @@ TO_CLIENT: dict[str, Message] = {
             ),
         ),
         Message(
+            "engines",
+            "The state of another model than the usual one, whenever it changes.",
+            (_ENGINES,),
+        ),
+        Message(
             "saved",
             "Every update of this connection's Yjs client id below `clock` is durable.",
             (
@@ -256,6 +271,7 @@ TO_CLIENT: dict[str, Message] = {
                 _BY,
                 _INSTRUCTION,
                 _FILE,
+                _ENGINE,
                 _CONTINUES,
                 _CHAIN,
             ),
@@ -270,6 +286,7 @@ TO_CLIENT: dict[str, Message] = {
                 _REGION,
                 _INSTRUCTION,
                 Field("mode", str),
+                _ENGINE,
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,
@@ -298,6 +315,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("path", str),
                 _INSTRUCTION,
                 Field("mode", str),
+                _ENGINE,
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,

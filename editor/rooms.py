@@ -15,13 +15,14 @@ from django.utils import timezone
 from editor import protocol, storage, updates
 from editor.cards import CARDS
 from editor.document import BadUpdate
+from editor.engines import Deep, Engines, public_model
 from editor.members import Limits, Member
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.pace import Pace
 from editor.permissions import may
 from editor.queue import Queue
 from editor.room import Room
-from editor.runs import Runs, public_model
+from editor.runs import Runs
 from inference.api import Engine, ModelInfo
 
 log = logging.getLogger(__name__)
@@ -43,13 +44,20 @@ class LiveRoom:
 
 
 class Rooms:
-    """Owner of all live rooms of the process. ``engine`` is made at the first use, on the running loop."""
+    """Owner of all live rooms of the process. ``engines`` are made at the first use, on the running loop."""
 
-    def __init__(self, limits: Limits, make_engine: Callable[[asyncio.AbstractEventLoop], Engine], idle_days: int) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        make_engine: Callable[[asyncio.AbstractEventLoop], Engine],
+        idle_days: int,
+        make_deep: Callable[[asyncio.AbstractEventLoop], Deep | None] = lambda loop: None,
+    ) -> None:
         self._limits = limits
         self._make_engine = make_engine
+        self._make_deep = make_deep
         self._idle = timedelta(days=idle_days)
-        self._engine: Engine | None = None
+        self._engines: Engines | None = None
         self._queue = Queue(limits.streaming_runs)
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._live: dict[str, LiveRoom] = {}
@@ -62,17 +70,24 @@ class Rooms:
 
     @property
     def engine(self) -> Engine:
-        if self._engine is None:
+        """The one that every run is for unless it says otherwise."""
+        return self.engines.fast
+
+    @property
+    def engines(self) -> Engines:
+        if self._engines is None:
             loop = asyncio.get_running_loop()
-            self._engine = self._make_engine(loop)
-            self._engine.watch(self._model_changed)
+            self._engines = Engines(self._make_engine(loop), self._make_deep(loop))
+            self._engines.fast.watch(self._model_changed)
+            if deep := self._engines.deep:
+                deep.engine.watch(self._deep_changed)
             storage.writer.deliver = Deliveries(loop).take
             storage.writer.on_failing = lambda failing, message: _soon(loop, self._set_failing, failing, message)
-        return self._engine
+        return self._engines
 
     def start(self) -> None:
         """On the loop that everything will run on: the model begins to load, and sessions begin to expire."""
-        _ = self.engine
+        _ = self.engines
         self._sweeping = asyncio.get_running_loop().create_task(self.sweep())
 
     def counts(self) -> tuple[int, int]:
@@ -159,7 +174,7 @@ class Rooms:
         except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
         room.on_broken = lambda: self._reload(session)
-        live = self._live[session] = LiveRoom(room, Runs(room, self.engine, cards, self._pace, self._queue))
+        live = self._live[session] = LiveRoom(room, Runs(room, self.engines, cards, self._pace, self._queue))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live
 
@@ -248,8 +263,8 @@ class Rooms:
             timer.cancel()
         if self._sweeping:
             self._sweeping.cancel()
-        if self._engine:
-            self._engine.close()
+        if self._engines:
+            self._engines.close()
         await asyncio.to_thread(storage.writer.close)
 
     def _model_changed(self, info: ModelInfo) -> None:
@@ -259,6 +274,11 @@ class Rooms:
         for live in self._live.values():
             live.room.announce("model", model=public_model(info))
             live.runs.drafts.settle()
+        self._queue.advance()
+
+    def _deep_changed(self, info: ModelInfo) -> None:
+        for live in self._live.values():
+            live.room.announce("engines", engines=self.engines.public())
         self._queue.advance()
 
     def _set_failing(self, failing: bool, message: str) -> None:

@@ -27,14 +27,14 @@ Mode = Literal["edit", "ask"]
 
 @dataclass(frozen=True)
 class Request:
-    """What a participant asks for. ``selection`` is ``{anchor, head}`` in UTF-16 units; ``engine`` names the one to ask, "" the usual one."""
+    """What a participant asks for. ``selection`` is ``{anchor, head}`` in UTF-16 units; ``engine``: "fast" or "deep"."""
 
     by: Person
     instruction: str
     file: str
     selection: dict[str, int] | None = None
     mode: Mode = "edit"
-    engine: str = ""
+    engine: str = "fast"
 
 
 # An earlier instruction of a chain: `{by, instruction}`, as the protocol has it.

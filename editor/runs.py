@@ -17,6 +17,7 @@ from editor.cards import Cards
 from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
+from editor.engines import FAST, Engines
 from editor.live import LiveRegion
 from editor.members import Member
 from editor.pace import Pace
@@ -24,20 +25,23 @@ from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.room import Room
 from editor.run import Link, Replay, Request, Run, make_task
-from inference.api import Engine, Finished, ModelInfo, Task
+from inference.api import Finished, Task
 
 UNDOABLE = 30
 LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
+
+DEEPER = "The built-in model does small, plain edits. “Deeper” asks the larger one."
 
 
 class Runs:
     """The runs of one room. Owner of all of them."""
 
-    def __init__(self, room: Room, engine: Engine, cards: list[dict[str, Any]], pace: Pace, queue: Queue) -> None:
+    def __init__(self, room: Room, engines: Engines, cards: list[dict[str, Any]], pace: Pace, queue: Queue) -> None:
         self._room = room
-        self._engine = engine
+        self._engines = engines
+        self._engine = engines.fast
         self._queue = queue
-        self.drafts = Drafts(room, engine, pace, self._plan)
+        self.drafts = Drafts(room, engines.fast, pace, self._plan)
         self._active: dict[str, Run] = {}
         self._waiting: dict[str, Run] = {}
         self._turns: dict[str, Turn] = {}
@@ -64,11 +68,11 @@ class Runs:
         region = self._choose(content, request)
         return content, region, make_task(self._room, request, content, region)
 
-    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int) -> Run:
+    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run:
         if variants > 1:
             raise ProtocolError("unsupported", "This server makes one answer to an instruction, not several.")
-        request = Request(member.person, instruction.strip(), file, selection)
-        drafted = self._drafted(request)
+        request = Request(member.person, instruction.strip(), file, selection, engine=engine)
+        drafted = self._drafted(request) if engine == FAST else None
         if drafted is None:
             self.drafts.drop(member.person.id)
             return self.begin(request)
@@ -101,7 +105,15 @@ class Runs:
         if old.outcome:
             return self.begin(request, continues=old.id, chain=chain)
         self._check(request, instead_of=old)
-        new = Run(self._room, self._engine, request, self, continues=old.id, chain=chain, inherited=[part.live for part in old.parts] or None)
+        new = Run(
+            self._room,
+            self._engines.of(request.engine),
+            request,
+            self,
+            continues=old.id,
+            chain=chain,
+            inherited=[part.live for part in old.parts] or None,
+        )
         self._finish(old, "steered", leave=False)
         # Its place goes to the run that carries on: it is not counted beside the one that it replaces.
         self._enter(new, lambda turn: self._queue.take_over(self._turns.pop(old.id), turn))
@@ -110,12 +122,12 @@ class Runs:
     def begin(self, request: Request, *, continues: str | None = None, chain: tuple[Link, ...] = (), replay: Replay | None = None) -> Run:
         """A run for a request: it starts at once or waits for its turn. With a ``replay`` it is over when this returns, unless it must wait."""
         self._check(request)
-        run = Run(self._room, self._engine, request, self, continues=continues, chain=chain, replay=replay)
+        run = Run(self._room, self._engines.of(request.engine), request, self, continues=continues, chain=chain, replay=replay)
         if replay and self._overlapping(run, replay.region) is None:
             self._stream(run, [replay.region])
             return run
         run.replay = None  # in a while the text will be another
-        if self._engine.info.state == "ready":
+        if run.engine.info.state == "ready":
             self._choose(self._text(request.file), request)  # what cannot be is said now
         self._enter(run, self._queue.enter)
         return run
@@ -154,7 +166,7 @@ class Runs:
         """The room goes: runs end, nothing is announced to nobody."""
         self.drafts.close()
         self.stop(None)
-        self._engine.forget(self._room.session)
+        self._engines.forget(self._room.session)
 
     @property
     def idle(self) -> bool:
@@ -170,11 +182,11 @@ class Runs:
 
     def _check(self, request: Request, instead_of: Run | None = None) -> None:
         """``instead_of``: the run whose place this one would take."""
-        info, limits = self._engine.info, self._room.limits
+        info, limits = self._engines.wanted(request.engine).info, self._room.limits
         if not request.instruction:
             raise ProtocolError("bad_message", "The instruction is empty: type what should be changed.")
         if info.state == "failed":
-            raise ProtocolError("model_unavailable", f"The model could not be loaded. {info.detail}")
+            raise ProtocolError("model_unavailable", f"The model cannot be used. {info.detail}")
         live = [run for run in (*self._waiting.values(), *self._active.values()) if run is not instead_of]
         if len(live) >= limits.runs:
             raise ProtocolError("busy", f"{limits.runs} runs are under way or waiting in this session (ENSEMBLE_MAX_RUNS). Wait, or stop one.")
@@ -190,7 +202,7 @@ class Runs:
             ends = [len(text.encode()[: utf16_to_bytes(text, request.selection[end])].decode()) for end in ("anchor", "head")]
             marked = (ends[0], ends[1])
         try:
-            return regions.choose(text, request.instruction, marked, self._engine.info.region_lines or 47)
+            return regions.choose(text, request.instruction, marked, self._engines.of(request.engine).info.region_lines or 47)
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
@@ -278,7 +290,7 @@ class Runs:
     def concluded(self, run: Run) -> None:
         (part,) = run.parts
         assert part.finished
-        outcome, reason = _outcome(run, part.finished, part.diff.changed)
+        outcome, reason = _outcome(run, part.finished, part.diff.changed, self._engines.deep is not None)
         if part.finished.revert and run.undo:
             run.undo.undo(f"undo:{run.id}")
         self._finish(run, outcome, reason)
@@ -295,6 +307,7 @@ class Runs:
             "region": run.places()[0],
             "instruction": request.instruction,
             "mode": request.mode,
+            "engine": request.engine,
             "model": run.model,
             "continues": run.continues,
             "chain": list(run.chain),
@@ -321,20 +334,20 @@ def _queued(run: Run) -> dict[str, Any]:
         "by": request.by.public(),
         "instruction": request.instruction,
     }
-    return {**queued, "file": request.file, "continues": run.continues, "chain": list(run.chain)}
+    return {**queued, "file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain)}
 
 
 def _and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _outcome(run: Run, finished: Finished, changed: bool) -> tuple[str, str]:
-    """The outcome as it is announced, and its reason."""
+def _outcome(run: Run, finished: Finished, changed: bool, deeper: bool) -> tuple[str, str]:
+    """The outcome as it is announced, and its reason. ``deeper``: there is a second model."""
     outcome, reason = str(finished.outcome), finished.reason
     if outcome == "done" and not changed:
         outcome, reason = "declined", "The model found nothing to change."
     if outcome == "declined" and run.engine.info.format == "patch":
-        reason = f"{reason} {LARGER_MODEL}"
+        reason = f"{reason} {DEEPER if deeper else LARGER_MODEL}"
     return outcome, reason
 
 
@@ -343,7 +356,3 @@ def _still(text: str, live: LiveRegion) -> regions.Region:
     data = text.encode()
     start, end = len(data[: live.start].decode()), len(data[: live.end].decode())
     return regions.Region(start, end, text.count("\n", 0, start) + 1, text.count("\n", 0, end) + 1)
-
-
-def public_model(info: ModelInfo) -> dict[str, Any]:
-    return {"name": info.name, "state": info.state, "detail": info.detail, "progress": info.progress}

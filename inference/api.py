@@ -60,7 +60,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Started:
-    """The model has a sequence; ``cached`` of ``prompt`` tokens were evaluated before the request came.
+    """The model has a sequence; ``cached`` of ``prompt`` tokens were evaluated before the request came. ``prompt`` 0: it is not known.
 
     ``left_out`` says what did not fit, for people; ``saw`` lists the files in the prompt, the edited one first."""
 
@@ -113,12 +113,12 @@ Listener = Callable[[Sequence[Event]], None]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """``state``: loading, ready or failed (``detail`` says why). ``progress``: 0 to 1 of the loading, None while unknown.
+    """``state``: asleep (it is loaded when it is first wanted), loading, ready or failed (``detail`` says why). ``progress``: 0 to 1 of the loading, None while unknown.
 
     ``region_lines``: the most lines of a region."""
 
     name: str
-    state: Literal["loading", "ready", "failed"] = "loading"
+    state: Literal["asleep", "loading", "ready", "failed"] = "loading"
     detail: str = ""
     progress: float | None = None
     format: str = ""

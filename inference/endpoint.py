@@ -12,43 +12,18 @@ import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 
+from inference.options import Endpoint
 from inference.sse import Broken, Events
 
 LONGEST_ANSWER = 4 * 2**20
 LONGEST_QUOTE = 200
 # When the reply has ended, how long the rest of the stream is waited for: its figures, and an end that leaves the connection usable.
 REST_S = 1.0
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """``url`` ends where ``/chat/completions`` would begin. ``model``: its name there; empty where the endpoint has only one.
-
-    ``setting``: the beginning of its settings' names, for messages. ``context``: most tokens of prompt and reply together.
-    Seconds: to ``connect``; until the ``first`` token; of ``silence`` between two.
-    """
-
-    url: str
-    model: str = ""
-    key: str = field(default="", repr=False)
-    setting: str = "ENSEMBLE_DEEP"
-    context: int = 16384
-    max_tokens: int = 2048
-    connect: float = 10
-    first: float = 120
-    silence: float = 30
-
-    @property
-    def host(self) -> str:
-        """For people: nothing that could be secret."""
-        parts = urlsplit(self.url)
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 @dataclass(frozen=True)

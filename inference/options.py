@@ -1,10 +1,11 @@
-"""How a local model is run. A leaf: whoever only passes it on need not load llama.cpp."""
+"""How a local model is run, and where a remote one is. A leaf: whoever only passes it on need not load llama.cpp or an HTTP client."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,28 @@ class Options:
     longest_guess: int = 32
     extra_buffers: bool = True
     max_tokens: int = 2048
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """``url`` ends where ``/chat/completions`` would begin. ``model``: its name there; empty where the endpoint has only one.
+
+    ``setting``: the beginning of its settings' names, for messages. ``context``: most tokens of prompt and reply together.
+    Seconds: to ``connect``; until the ``first`` token; of ``silence`` between two.
+    """
+
+    url: str
+    model: str = ""
+    key: str = field(default="", repr=False)
+    setting: str = "ENSEMBLE_DEEP"
+    context: int = 16384
+    max_tokens: int = 2048
+    connect: float = 10
+    first: float = 120
+    silence: float = 30
+
+    @property
+    def host(self) -> str:
+        """For people: nothing that could be secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

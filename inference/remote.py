@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
-from inference.endpoint import Client, Endpoint, Model, Refused, choice, text_of, usage
+from inference.endpoint import Client, Model, Refused, choice, text_of, usage
 from inference.mailbox import Mailbox
+from inference.options import Endpoint
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import Malformed, Reader
 from inference.templates import ChatTemplate
@@ -84,6 +85,9 @@ class RemoteEngine:
         """Nothing: docs/decisions/015."""
 
     def start(self, run: str, task: Task, listener: Listener) -> None:
+        if task.draft:
+            # Most are thrown away, and whoever runs the server may pay for each.
+            return self._mailbox.post(listener, [Finished("declined", 0, None, None, f"{self._endpoint.host} is asked for runs alone.")])
         stream = self._streams[run] = Stream(task, listener, time.perf_counter(), self._format.reader(task))
         stream.job = self._loop.create_task(self._run(run, stream))
 

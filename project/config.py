@@ -47,8 +47,20 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MODEL",
         str,
         "",
-        "Path of a GGUF file, or name of an installed model; default: what `./manage.py model use` has chosen, else the embedded model.",
+        "Path of a GGUF file, name of an installed model, or the `https://…/v1` of an OpenAI-compatible server; "
+        "default: what `./manage.py model use` has chosen, else the embedded model.",
     ),
+    Setting("ENSEMBLE_MODEL_NAME", str, "", "Where `ENSEMBLE_MODEL` is an address: which model there; needed where it has several."),
+    Setting("ENSEMBLE_MODEL_KEY", str, "", "Where `ENSEMBLE_MODEL` is an address: the key that it wants. Shown nowhere."),
+    Setting(
+        "ENSEMBLE_DEEP_MODEL",
+        str,
+        "",
+        "A second, larger model for the button **Deeper**: a file, an installed model or an address, as with `ENSEMBLE_MODEL`. "
+        "A file is loaded when it is first asked for.",
+    ),
+    Setting("ENSEMBLE_DEEP_NAME", str, "", "As `ENSEMBLE_MODEL_NAME`."),
+    Setting("ENSEMBLE_DEEP_KEY", str, "", "As `ENSEMBLE_MODEL_KEY`."),
     Setting("ENSEMBLE_MODELS", str, "", "Folder of GGUF files, to install into and to choose from; default: `models` in the data folder."),
     Setting("ENSEMBLE_HOSTS_CHOOSE_MODEL", bool, False, "Lets the host of any session choose among the installed models, for the whole server."),
     Setting(
@@ -120,6 +132,12 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MAX_STREAMING_RUNS", int, 12, "Runs of all sessions that stream at the same time; beyond it, sessions and their people take turns."
     ),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
+    Setting(
+        "ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS", int, 32768, "Tokens of a prompt and its answer at an address; less where it says that it holds less."
+    ),
+    Setting("ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS", int, 10, "To reach an address."),
+    Setting("ENSEMBLE_MAX_REMOTE_FIRST_SECONDS", int, 120, "From a request to an address until the first token."),
+    Setting("ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS", int, 30, "Between two tokens of an address."),
     Setting(
         "ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens of one prompt and its answer together; a model that was trained for fewer takes fewer."
     ),

@@ -100,7 +100,7 @@ class Follower:
             self._answer(info)
 
     def _answer(self, info: ModelInfo) -> None:
-        if self._mark:
+        if self._mark and info.state != "asleep":
             self._tell(Status(self._mark, info.state, info.name, info.detail, info.progress))
 
     def _tell(self, status: Status) -> None:

@@ -1,4 +1,4 @@
-"""Where the parts meet: the process's registry of rooms, with the engine that the settings ask for."""
+"""Where the parts meet: the process's registry of rooms, with the engines that the settings ask for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 import os
 from pathlib import Path
 
+from editor.engines import Deep
 from editor.members import Limits
 from editor.rooms import Rooms
-from inference.api import Engine
+from inference.api import Engine, EngineError
+from inference.catalogue import UnknownModel
+from inference.lazy import Lazy
 from inference.memory import MIB
-from inference.options import Options
+from inference.options import Endpoint, Options
 from inference.switching import Switching
-from project import config, models, tuning
+from project import config, endpoints, models, tuning
 from project.follow import Follower
 
 # Models up to this size decode as fast on one thread, and leave the other cores to people's keystrokes.
@@ -46,17 +49,57 @@ def options(path: Path) -> Options:
     )
 
 
-def make_engine(loop: asyncio.AbstractEventLoop) -> Engine:
-    # Not at the top: every management command would load llama.cpp.
+# Not at the top: every management command would load llama.cpp, or an HTTP client.
+
+
+def _local(path: Path, loop: asyncio.AbstractEventLoop) -> Engine:
     from inference.llama import LlamaEngine
 
-    def make(path: Path) -> Engine:
-        return LlamaEngine(options(path), loop)
+    return LlamaEngine(options(path), loop)
 
-    path, _ = models.first()
-    engine = Switching(make(path))
+
+def _remote(endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> Engine:
+    from inference.remote import RemoteEngine
+
+    return RemoteEngine(endpoint, loop)
+
+
+def make_engine(loop: asyncio.AbstractEventLoop) -> Engine:
+    def make(path: Path) -> Engine:
+        return _local(path, loop)
+
+    if endpoints.is_remote(config.values["ENSEMBLE_MODEL"]):
+        path, engine = Path(), Switching(_remote(endpoints.fast(), loop))
+    else:
+        path, _ = models.first()
+        engine = Switching(make(path))
     Follower(engine, path, make).begin(loop)
     return engine
+
+
+def make_deep(loop: asyncio.AbstractEventLoop) -> Deep | None:
+    """None where the settings ask for none. A file is loaded when it is first wanted: it is large, and may never be."""
+    reference = config.values["ENSEMBLE_DEEP_MODEL"]
+    if not reference:
+        return None
+    if endpoints.is_remote(reference):
+        return Deep(_remote(endpoints.deep(), loop))
+
+    def find() -> Path:
+        path = models.folder().find(reference)
+        models.probe(path)
+        models.check(path)
+        return path
+
+    async def make() -> Engine:
+        try:
+            path = await asyncio.to_thread(find)
+        except (UnknownModel, models.Unusable) as fault:
+            raise EngineError(str(fault)) from None
+        return _local(path, loop)
+
+    lazy = Lazy(models.name_of(models.folder().find(reference)), make)
+    return Deep(lazy, lazy.wake)
 
 
 def limits() -> Limits:
@@ -65,4 +108,4 @@ def limits() -> Limits:
 
 
 def make_rooms() -> Rooms:
-    return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"])
+    return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"], make_deep)

@@ -18,7 +18,7 @@ import pytest
 
 from inference import remote
 from inference.api import Started, Task
-from inference.endpoint import Endpoint
+from inference.options import Endpoint
 from inference.remote import RemoteEngine
 from project.bootstrap import llama_server
 from tests.conftest import wait_until

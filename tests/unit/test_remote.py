@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -14,124 +13,26 @@ import pytest
 
 from inference import remote, sse
 from inference.api import Finished, Hunk, ModelInfo, Progress, Started, Task
-from inference.endpoint import Endpoint
+from inference.options import Endpoint
 from inference.remote import RemoteEngine
+from tests.endpoint import Asked, FakeEndpoint, Handler, event
 from tests.engines import Listener, becomes
 from tests.engines import answer as answer_to
 
 TASK = Task("room", "ada", "greet.py", "import sys\n", "x = 1\ny = 2", "\nz = 3\n", "make x two")
 KEY = "sk-very-secret"
 
-Handler = Callable[["Request"], Awaitable[None]]
-
-
-class Request:
-    def __init__(self, path: str, headers: dict[str, str], body: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.path, self.headers, self.body = path, headers, body
-        self._reader, self._writer = reader, writer
-
-    async def send(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
-    async def answer(self, status: int, body: Any, **headers: str) -> None:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"HTTP/1.1 {status} Because", f"Content-Length: {len(content)}", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
-        await self.send("\r\n".join([*lines, "", ""]).encode() + content)
-
-    async def begin(self) -> None:
-        await self.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-
-    async def chunk(self, data: bytes) -> None:
-        await self.send(b"%x\r\n%s\r\n" % (len(data), data))
-
-    async def text(self, *pieces: str) -> None:
-        for piece in pieces:
-            await self.chunk(event({"content": piece}))
-
-    async def end(self, reason: str = "stop", usage: dict[str, Any] | None = None) -> None:
-        await self.chunk(event({}, finish_reason=reason))
-        if usage:
-            await self.chunk(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n")
-        await self.chunk(b"data: [DONE]\n\n")
-        await self.send(b"0\r\n\r\n")
-
-    async def gone(self) -> None:
-        """Until the other side has closed the connection."""
-        while await self._reader.read(1000):
-            pass
-
-
-def event(delta: dict[str, Any], **more: Any) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, **more}]}).encode() + b"\n\n"
-
-
-class Server:
-    """Speaks HTTP as far as the tests need it. ``models`` and ``complete`` say what it does."""
-
-    def __init__(self) -> None:
-        self.models: Handler = self.one_model
-        self.complete: Handler = self.two_lines
-        self.seen: list[Request] = []
-        self.connections = 0
-        self.url = ""
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
-
-    @staticmethod
-    async def one_model(request: Request) -> None:
-        await request.answer(200, {"data": [{"id": "models/some-coder.gguf", "meta": {"n_ctx": 4096, "n_params": 7}}]})
-
-    @staticmethod
-    async def two_lines(request: Request) -> None:
-        await request.begin()
-        await request.text("x = ", "2\n", "y = 2")
-        await request.end(usage={"prompt_tokens": 50, "completion_tokens": 9})
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-
-    async def close(self) -> None:
-        assert self._server
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                first, *lines = head.split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-                length = int(headers.get("content-length", 0))
-                body = json.loads(await reader.readexactly(length)) if length else None
-                request = Request(first.split()[1], headers, body, reader, writer)
-                self.seen.append(request)
-                await (self.complete if body else self.models)(request)
-                if writer.is_closing():
-                    break
-        writer.close()
-        self._tasks.discard(task)
-
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    running = Server()
+async def server() -> AsyncIterator[FakeEndpoint]:
+    running = FakeEndpoint()
     await running.open()
     yield running
     await running.close()
 
 
 @asynccontextmanager
-async def engine(server: Server, state: str = "ready", **options: Any) -> AsyncIterator[RemoteEngine]:
+async def engine(server: FakeEndpoint, state: str = "ready", **options: Any) -> AsyncIterator[RemoteEngine]:
     running = RemoteEngine(Endpoint(**{"url": server.url, "key": KEY, **options}), asyncio.get_running_loop())
     try:
         await becomes(running, lambda: running.info.state == state)
@@ -146,7 +47,7 @@ async def answer(running: RemoteEngine, task: Task = TASK, name: str = "run") ->
     return await answer_to(running, task, name)
 
 
-async def test_an_answer_streams_into_the_region_with_the_endpoints_figures(server: Server) -> None:
+async def test_an_answer_streams_into_the_region_with_the_endpoints_figures(server: FakeEndpoint) -> None:
     async with engine(server) as running:
         assert (running.info.name, running.info.context, running.info.parameters) == ("some-coder", 4096, 7)
         listener = await answer(running)
@@ -167,7 +68,7 @@ async def test_an_answer_streams_into_the_region_with_the_endpoints_figures(serv
         assert "make x two" in user["content"] and "<region>\nx = 1\ny = 2\n</region>" in user["content"]
 
 
-async def test_a_connection_is_used_again_and_eight_stream_at_once(server: Server) -> None:
+async def test_a_connection_is_used_again_and_eight_stream_at_once(server: FakeEndpoint) -> None:
     async with engine(server) as running:
         for number in range(3):
             assert (await answer(running, name=str(number))).text == "x = 2\ny = 2\n"
@@ -175,7 +76,7 @@ async def test_a_connection_is_used_again_and_eight_stream_at_once(server: Serve
         gate = asyncio.Event()
         waiting = 0
 
-        async def together(request: Request) -> None:
+        async def together(request: Asked) -> None:
             nonlocal waiting
             waiting += 1
             if waiting == 8:
@@ -188,19 +89,27 @@ async def test_a_connection_is_used_again_and_eight_stream_at_once(server: Serve
         assert [listener.text for listener in found] == ["x = 2\ny = 2\n"] * 8
 
 
-async def test_other_variants_are_not_the_likeliest_reply(server: Server) -> None:
+async def test_other_variants_are_not_the_likeliest_reply(server: FakeEndpoint) -> None:
     async with engine(server) as running:
         await answer(running, replace(TASK, variant=2))
         assert server.seen[-1].body["temperature"] > 0 and server.seen[-1].body["seed"] == 2
 
 
-async def test_thoughts_stay_out_of_the_text(server: Server) -> None:
-    async def thinking(request: Request) -> None:
+async def test_nobody_pays_for_drafts(server: FakeEndpoint) -> None:
+    async with engine(server) as running:
+        running.warm(TASK)
+        finished = await (await answer(running, replace(TASK, draft=True))).finished()
+        assert finished.outcome == "declined"
+        assert [asked.path for asked in server.seen] == ["/v1/models"]
+
+
+async def test_thoughts_stay_out_of_the_text(server: FakeEndpoint) -> None:
+    async def thinking(request: Asked) -> None:
         await request.begin()
         await request.chunk(event({"role": "assistant", "content": None, "reasoning_content": "They want two."}))
         await server_text(request)
 
-    async def server_text(request: Request) -> None:
+    async def server_text(request: Asked) -> None:
         await request.text("x = 2\ny = 2")
         await request.end()
 
@@ -211,10 +120,10 @@ async def test_thoughts_stay_out_of_the_text(server: Server) -> None:
         assert (await listener.finished()).tokens == 2
 
 
-async def test_a_stop_closes_the_connection_and_nothing_comes_afterwards(server: Server) -> None:
+async def test_a_stop_closes_the_connection_and_nothing_comes_afterwards(server: FakeEndpoint) -> None:
     closed = asyncio.Event()
 
-    async def endless(request: Request) -> None:
+    async def endless(request: Asked) -> None:
         await request.begin()
         await request.text("this line is long enough to be shown\n")
         await request.gone()
@@ -233,8 +142,8 @@ async def test_a_stop_closes_the_connection_and_nothing_comes_afterwards(server:
         running.stop("another")
 
 
-async def test_closing_the_engine_ends_its_runs_with_the_reason(server: Server) -> None:
-    async def endless(request: Request) -> None:
+async def test_closing_the_engine_ends_its_runs_with_the_reason(server: FakeEndpoint) -> None:
+    async def endless(request: Asked) -> None:
         await request.begin()
         await request.text("this line is long enough to be shown\n")
         await request.gone()
@@ -249,11 +158,11 @@ async def test_closing_the_engine_ends_its_runs_with_the_reason(server: Server) 
         assert (finished.outcome, finished.reason) == ("stopped", "Another model comes.")
 
 
-async def silent(request: Request) -> None:
+async def silent(request: Asked) -> None:
     await request.gone()
 
 
-async def pings(request: Request) -> None:
+async def pings(request: Asked) -> None:
     """Alive, as proxies are, and yet without a token."""
     await request.begin()
     with suppress(ConnectionError):
@@ -262,62 +171,62 @@ async def pings(request: Request) -> None:
             await asyncio.sleep(0.01)
 
 
-async def stalls(request: Request) -> None:
+async def stalls(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.gone()
 
 
-async def breaks_off(request: Request) -> None:
+async def breaks_off(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     request._writer.transport.abort()
 
 
-async def ends_early(request: Request) -> None:
+async def ends_early(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.send(b"0\r\n\r\n")
 
 
-async def no_json(request: Request) -> None:
+async def no_json(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.chunk(b"data: {{{\n\n")
     await request.gone()
 
 
-async def a_page(request: Request) -> None:
+async def a_page(request: Asked) -> None:
     await request.answer(200, b"<html>welcome to the hotel's network</html>")
 
 
-async def endless_line(request: Request) -> None:
+async def endless_line(request: Asked) -> None:
     await request.begin()
     with suppress(ConnectionError):
         while True:
             await request.chunk(b"x" * 2**18)
 
 
-async def error_inside(request: Request) -> None:
+async def error_inside(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.chunk(b'data: {"error": {"message": "out of memory,\\n\\nkey %s"}}\n\n' % KEY.encode())
 
 
-async def held_back(request: Request) -> None:
+async def held_back(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.end("content_filter")
 
 
-async def cut(request: Request) -> None:
+async def cut(request: Asked) -> None:
     await request.begin()
     await request.text("x = 2 # and long enough\n")
     await request.end("length")
 
 
 def refuses(status: int, body: Any = None, **headers: str) -> Handler:
-    async def handler(request: Request) -> None:
+    async def handler(request: Asked) -> None:
         await request.answer(status, {"error": {"message": f"no: {KEY}"}} if body is None else body, **headers)
 
     return handler
@@ -350,7 +259,9 @@ FAILURES: dict[str, tuple[Handler, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-async def test_each_failure_ends_the_run_with_a_reason_that_people_understand(server: Server, name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_failure_ends_the_run_with_a_reason_that_people_understand(
+    server: FakeEndpoint, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     server.complete, words = FAILURES[name]
     limits = {"silent": {"first": 0.1}, "pings": {"first": 0.1}, "stalls": {"silence": 0.1}}.get(name, {})
@@ -374,7 +285,7 @@ async def test_each_failure_ends_the_run_with_a_reason_that_people_understand(se
         assert (await answer(running, name="next")).text == "x = 2\ny = 2\n"
 
 
-async def test_an_endpoint_that_goes_and_comes_back_needs_nobody(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endpoint_that_goes_and_comes_back_needs_nobody(server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "AGAIN_S", 0.01)
     async with engine(server) as running:
         await server.close()
@@ -387,7 +298,7 @@ async def test_an_endpoint_that_goes_and_comes_back_needs_nobody(server: Server,
         assert (await answer(running)).text == "x = 2\ny = 2\n"
 
 
-async def test_a_model_that_its_server_still_loads_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_its_server_still_loads_is_waited_for(server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "AGAIN_S", 0.01)
     server.models = refuses(503, {"error": {"message": "Loading model"}})
     async with engine(server, state="loading") as running:
@@ -406,7 +317,7 @@ async def test_a_model_that_its_server_still_loads_is_waited_for(server: Server,
         (["a", "b"], "c", ["no model c", "it has a, b."]),
     ],
 )
-async def test_a_model_that_is_not_clear_is_asked_for(server: Server, models: list[str], name: str, words: list[str]) -> None:
+async def test_a_model_that_is_not_clear_is_asked_for(server: FakeEndpoint, models: list[str], name: str, words: list[str]) -> None:
     server.models = refuses(200, {"data": [{"id": model} for model in models]})
     async with engine(server, state="failed", model=name) as running:
         for word in words:
@@ -426,7 +337,7 @@ async def test_a_model_that_is_not_clear_is_asked_for(server: Server, models: li
         (silent, ["no answer within 0.1 s"]),
     ],
 )
-async def test_an_endpoint_that_cannot_be_used_says_why(server: Server, models: Handler, words: list[str]) -> None:
+async def test_an_endpoint_that_cannot_be_used_says_why(server: FakeEndpoint, models: Handler, words: list[str]) -> None:
     server.models = models
     async with engine(server, state="failed", connect=0.1) as running:
         for word in words:
@@ -434,7 +345,7 @@ async def test_an_endpoint_that_cannot_be_used_says_why(server: Server, models: 
         assert KEY not in running.info.detail
 
 
-async def test_an_endpoint_that_lists_no_models_is_believed(server: Server) -> None:
+async def test_an_endpoint_that_lists_no_models_is_believed(server: FakeEndpoint) -> None:
     server.models = refuses(404)
     async with engine(server, model="team/coder") as running:
         assert running.info.name == "coder"

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from inference.catalogue import UnknownModel
-from project import config, models
+from project import config, endpoints, models
 
 
 class Command(BaseCommand):
@@ -126,6 +126,8 @@ def _check_data() -> None:
 def _check_model() -> str:
     """Raises CommandError where what the environment says cannot be. Returns what is to be said of a choice that cannot be any more."""
     try:
-        return models.first()[1]
+        return endpoints.check()
+    except endpoints.BadEndpoint as fault:
+        raise CommandError(str(fault)) from None
     except (UnknownModel, models.Unusable) as fault:
         raise CommandError(f"{fault} Set ENSEMBLE_MODEL to a GGUF file, or leave it empty for the embedded model.") from None
