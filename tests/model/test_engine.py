@@ -150,22 +150,23 @@ async def test_guessing_from_the_old_region_changes_no_answer() -> None:
         assert [(await answer(plain, f"third{number}", task)).text for number, task in enumerate(tasks)] == [listener.text for listener in together]
 
 
-async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chat model's reply is compared with itself when it is guessed at from texts that are like it."""
-    async with engine(chat_model, max_tokens=200) as plain:
-        alone = await answer(plain, "run", TASK)
+async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long reply is compared with itself when it is guessed at from a text that is like it."""
+    write = replace(FIB, region="pass")
+    async with engine() as plain:
+        alone = await answer(plain, "run", write)
     made: list[Drafter] = []
 
     def draft(form: str, region: str, tokenize: Callable[[str, bool], Sequence[int]], costs: Costs) -> Drafter:
         reply = list(tokenize(alone.text, False))
-        made.append(Drafter([*reply[:60], 1, 2, 3, *reply[70:]], costs))
+        made.append(Drafter([*reply[:20], 1, 2, 3, *reply[25:]], costs))
         return made[-1]
 
     monkeypatch.setattr("inference.worker.drafter", draft)
-    async with engine(chat_model, max_tokens=200, costs=COSTS) as guessing:
-        guessed = await answer(guessing, "run", TASK)
+    async with engine(costs=COSTS) as guessing:
+        guessed = await answer(guessing, "run", write)
         assert guessed.text == alone.text
-        assert made[0].accepted > 30
+        assert made[0].accepted > 20
         assert made[0].guessed > made[0].accepted
 
 
