@@ -23,11 +23,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Prompt:
-    """``segments`` up to and with the instruction; ``trigger`` is what asks for the reply and comes with Enter."""
+    """``segments`` up to and with the instruction; ``trigger`` is what asks for the reply and comes with Enter.
+
+    ``stable``: so many of the segments depend on the file alone, not on the region or what is asked of it.
+    """
 
     segments: tuple[Segment, ...]
     trigger: tuple[Segment, ...]
     left_out: str = ""
+    stable: int = 0
 
 
 class Format:
@@ -123,6 +127,7 @@ class ChatFormat(Format):
         first, last = region_lines(task)
         small = len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
         alone = snapshot.shown == (first, last + 1)
+        stable = 1
         lines = "" if snapshot.whole else f' lines="{snapshot.lines[0] + 1}-{snapshot.lines[1]}"'
         if small or alone:
             before, after = (task.before, task.after) if small else ("", "")
@@ -131,10 +136,11 @@ class ChatFormat(Format):
             parts = [f'<file path="{task.path}"{lines}>\n', snapshot.text, "\n</file>\n\n"]
             if snapshot.log:
                 parts += ["Edits made to this file since then, oldest first:\n", *(group.log for group in snapshot.log), "\n"]
+            stable += len(parts)
             parts += [_place(task, first, last), f"<region>\n{task.region}\n</region>\n\n"]
         parts += [*(f"Earlier instruction, already begun: {text}\n" for text in task.earlier), "Instruction: ", task.instruction.strip()]
         segments = (Segment(self._template.head, True), *(Segment(part) for part in parts))
-        return Prompt(segments, (Segment(self._template.tail, True),), self._left_out(task, snapshot))
+        return Prompt(segments, (Segment(self._template.tail, True),), self._left_out(task, snapshot), stable)
 
     def _left_out(self, task: Task, snapshot: Snapshot) -> str:
         first, last = snapshot.shown

@@ -111,6 +111,15 @@ class Snapshots:
     def held(self, cache: str, path: str) -> Snapshot | None:
         return self._held.get((cache, path))
 
+    def refreshed(self, task: Task, room: int) -> Snapshot | None:
+        """A fresh snapshot to evaluate while nothing else is to do: where the log has grown long, or it costs little more than the log does."""
+        held = self._held.get((task.cache, task.path))
+        if held is None or not held.log:
+            return None
+        if held.log_tokens > _log_limit(held) // 2 or _fresh_cost(held) <= 4 * held.log_tokens:
+            return fresh(task, room, self._count)
+        return None
+
     def forget(self, cache: str) -> None:
         for key in [key for key in self._held if key[0] == cache]:
             del self._held[key]

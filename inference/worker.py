@@ -23,6 +23,7 @@ from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, S
 from inference.replies import Malformed
 from inference.scheduler import Job, Plan, Priority, Scheduler
 from inference.sequences import Action, Copy, Drop, Park, Restore, Sequences, Truncate
+from inference.snapshots import Snapshot, Snapshots
 from inference.stream import Stream
 from inference.templates import ChatTemplate
 
@@ -67,6 +68,8 @@ class Worker:
         self._by_job: dict[Job, Stream] = {}
         self._costs = Costs(dict(options.costs)) if options.costs and options.longest_guess else None
         self._saved: dict[int, native.Saved] = {}
+        # By cache and path: the file's evaluation in idle time, and the snapshot that it is of, where that is a new one.
+        self._refreshing: dict[tuple[str, str], tuple[Job, Task, Snapshot | None]] = {}
         # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
         self._prefill_rate = 2000.0
         self._decode_s = 0.0
@@ -122,6 +125,8 @@ class Worker:
             progress=self._loading,
         )
         self._set_info(detail="It is loaded and being tried.", progress=1.0)
+        self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
+        self._snapshots = Snapshots(self._count)
         try:
             self._format = self._choose_format()
             self._measure()
@@ -132,7 +137,6 @@ class Worker:
         parked = options.parked_bytes // self._context.cell_bytes()
         self._sequences = Sequences(SEQUENCES, options.idle_cells, parked)
         self._scheduler = Scheduler(self._sequences)
-        self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
         seconds = time.perf_counter() - begun
         log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, self._prefill_rate)
         self._set_info(
@@ -164,7 +168,7 @@ class Worker:
         # Files forget to say that their end of turn ends anything; some lack the token.
         end = self._context.tokenize(template.end_of_turn, True)
         self._end = end[0] if len(end) == 1 else None
-        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "")
+        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "", self._count)
 
     def _measure(self) -> None:
         """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
@@ -180,18 +184,49 @@ class Worker:
         self.info = replace(self.info, **changes)
         self._tell(self.info)
 
+    def _count(self, text: str) -> int:
+        return len(self._tokens(text, False))
+
     def _encode(self, segments: Iterable[Segment]) -> list[int]:
         return [token for segment in segments for token in self._tokens(segment.text, segment.control)]
 
+    def _prompt(self, task: Task) -> Prompt:
+        """With what the cache holds of the file."""
+        room = self._format.room(task)
+        return self._format.prompt(task, None if room is None else self._snapshots.follow(task, room))
+
     def _do_warm(self, task: Task) -> None:
-        """Keystrokes of an instruction; or, where nobody is named, the files alone, in what time is left."""
+        """Keystrokes of an instruction; or, where nobody is named, the file alone, in what time is left."""
         if self.info.state != "ready":
             return
-        tokens = self._encode(self._format.prompt(task).segments)
+        if not task.who:
+            return self._warm_file(task)
+        tokens = self._encode(self._prompt(task).segments)
         if 0 < len(tokens) < self._context.size:
-            files = not task.who
-            priority = Priority.FILES if files else Priority.KEYSTROKE
-            self._scheduler.add(Job(task.cache, task.who or f"files of {task.path}", tokens, priority, keeps=files))
+            self._scheduler.add(Job(task.cache, task.who, tokens, Priority.KEYSTROKE))
+
+    def _warm_file(self, task: Task) -> None:
+        room = self._format.room(task)
+        if room is None:
+            return
+        followed = self._snapshots.follow(task, room)
+        # Until the fresh one is evaluated, beside the old one, prompts go on with the log.
+        refreshed = self._snapshots.refreshed(task, room)
+        prompt = self._format.prompt(task, refreshed or followed)
+        tokens = self._encode(prompt.segments[: prompt.stable])
+        if 0 < len(tokens) < self._context.size:
+            job = Job(task.cache, f"the file {task.path}", tokens, Priority.FILES, keeps=True)
+            self._scheduler.add(job)
+            self._refreshing[task.cache, task.path] = (job, task, refreshed)
+
+    def _refreshed(self, job: Job) -> None:
+        """A file is evaluated: prompts show it as it is there from now on, unless it has changed since."""
+        for key, (refreshing, task, snapshot) in list(self._refreshing.items()):
+            if refreshing is job:
+                del self._refreshing[key]
+                held = self._snapshots.held(*key)
+                if snapshot and held and held.now == snapshot.now:
+                    self._snapshots.keep(task, snapshot)
 
     def _do_start(self, run: str, task: Task, asked: float) -> None:
         def refuse(reason: str) -> None:
@@ -200,7 +235,7 @@ class Worker:
         if self.info.state != "ready":
             return refuse(self.info.detail or "The model is still loading; try again in a moment.")
         try:
-            prompt: Prompt = self._format.prompt(task)
+            prompt = self._prompt(task)
             tokens = self._encode((*prompt.segments, *prompt.trigger))
         except Exception as fault:
             log.exception("A prompt could not be made")
@@ -225,19 +260,27 @@ class Worker:
     def _do_forget(self, cache: str) -> None:
         if self.info.state == "ready":
             self._apply(self._scheduler.forget(cache))
+            self._snapshots.forget(cache)
+            self._refreshing = {key: value for key, value in self._refreshing.items() if key[0] != cache}
 
     def _do_figures(self) -> None:
         told, self._figures = self._figures, Figures()
         if self._report:
             self._report(told)
 
-    def _apply(self, actions: Iterable[Action]) -> None:
+    def _apply(self, actions: Iterable[Action]) -> bool:
+        """Whether all could be done: what was parked may find no room. Then its sequence, and what forks it, is empty."""
+        empty: set[int] = set()
         for action in actions:
             match action:
                 case Copy(source, target, length):
-                    self._context.copy(source, target, length)
+                    if source in empty:
+                        self._lose(target, empty)
+                    else:
+                        self._context.copy(source, target, length)
                 case Truncate(sequence, length):
                     self._context.truncate(sequence, length)
+                    empty -= {sequence} if length == 0 else set()
                 case Park(sequence, slot):
                     saved = self._context.save(sequence)
                     if saved is None:
@@ -246,9 +289,17 @@ class Worker:
                         self._saved[slot] = saved
                 case Restore(slot, sequence):
                     if not self._context.restore(sequence, self._saved.pop(slot)):
-                        self._sequences.all[sequence].tokens = []
+                        self._lose(sequence, empty)
                 case Drop(slot):
                     self._saved.pop(slot, None)
+        return not empty
+
+    def _lose(self, number: int, empty: set[int]) -> None:
+        empty.add(number)
+        sequence = self._sequences.all[number]
+        sequence.tokens = []
+        if sequence.job:
+            sequence.job.cached = 0
 
     def _step(self) -> None:
         streaming = self._scheduler.decoding
@@ -256,7 +307,8 @@ class Worker:
         limit = max(SMALLEST_SLICE, int(self._prefill_rate * SLICE_S)) if streaming else BATCH
         begun = time.perf_counter()
         plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES), begun)
-        self._apply(plan.actions)
+        if not self._apply(plan.actions):
+            return self._make_room()
         self._announce()
         if not plan.batch:
             self._scheduler.evaluated(plan)
@@ -274,14 +326,18 @@ class Worker:
         if result == native.ABORTED:
             # Whole micro-batches stay, the rest is dropped: take what llama.cpp says is there.
             lengths = {number: self._context.length(number) for number in {entry.sequence for entry in plan.batch}}
-            return self._apply(self._scheduler.resynchronise(plan, lengths))
+            self._apply(self._scheduler.resynchronise(plan, lengths))
+            return
         if result == native.NO_ROOM:
             return self._make_room()
         if result != native.OK:
             raise RuntimeError(f"llama_decode returned {result}")
         for job in self._scheduler.evaluated(plan):
-            self._figures.keystrokes += 1
-            self._figures.keystroke_tokens += len(job.tokens) - job.cached
+            if job.priority == Priority.FILES:
+                self._refreshed(job)
+            else:
+                self._figures.keystrokes += 1
+                self._figures.keystroke_tokens += len(job.tokens) - job.cached
         self._figures.prefilled += plan.prefilled
         self._learn(plan, now - begun)
         wanted: dict[Job, list[int]] = {}
@@ -318,7 +374,8 @@ class Worker:
         """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
         actions = self._sequences.evict() or self._scheduler.preempt()
         if actions is not None:
-            return self._apply(actions)
+            self._apply(actions)
+            return
         for stream in list(self._streams.values()):
             self._finish(stream, "failed", self._full())
         for job in list(self._scheduler.jobs):

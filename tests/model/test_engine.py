@@ -182,6 +182,50 @@ async def test_rooms_that_were_parked_come_back_with_what_they_knew() -> None:
         assert (await answer(running, "forgotten", tasks[0])).started.cached == 0
 
 
+BIG = "\n\n".join(f"def step_{n}(value):\n    return value + {n}" for n in range(60))
+
+
+def about(text: str, line: str, instruction: str, who: str = "ada") -> Task:
+    """A task on the one line that reads so."""
+    start = text.index(line)
+    return replace(TASK, who=who, before=text[:start], region=line, after=text[start + len(line) :], instruction=instruction)
+
+
+async def test_a_files_text_is_evaluated_once_whatever_is_edited_and_asked(chat_model: Path) -> None:
+    async with engine(chat_model, max_tokens=8) as running:
+        running.warm(replace(about(BIG, "    return value + 30", ""), who=""))
+        first = await answer(running, "first", about(BIG, "    return value + 3\n", "make it 4"))
+        # The file was evaluated in idle time, or by the run itself where that came first: another region costs its own tokens.
+        other = await answer(running, "other", about(BIG, "    return value + 50", "make it 51"))
+        assert first.started.prompt - other.started.cached < 120
+        for number, line in enumerate(("    return value + 0\n", "    return value + 31", "    return value + 59")):
+            edited = BIG.replace(line, line.replace("value", "values", 1))
+            after = await answer(running, f"edited{number}", about(edited, "    return value + 12", "make it 13"))
+            assert after.started.prompt - after.started.cached < 200, line
+
+
+async def test_a_long_log_is_taken_into_a_fresh_text_while_nothing_else_is_to_do(chat_model: Path) -> None:
+    async with engine(chat_model, max_tokens=8) as running:
+        await answer(running, "first", about(BIG, "    return value + 3\n", "make it 4"))
+        text = BIG
+        for number in range(0, 28, 4):
+            text = text.replace(f"step_{number}(value)", f"step_{number}_renamed(value)")
+            running.warm(replace(about(text, "    return value + 59", ""), instruction="make"))
+        edits = await answer(running, "edits", about(text, "    return value + 59", "make it 60"))
+        running.warm(replace(about(text, "    return value + 59", ""), who=""))
+        # A run of another room is asked for behind it, and so the file has its turn while that one waits for its answer to be read.
+        held = None
+        for _ in range(200):
+            await answer(running, "beside", replace(TASK, cache="other"))
+            held = running._worker._snapshots.held(TASK.cache, TASK.path)
+            if held and not held.log:
+                break
+        assert held and not held.log and held.now == text
+        again = await answer(running, "again", about(text, "    return value + 59", "make it 60"))
+        assert again.started.prompt < edits.started.prompt
+        assert again.started.prompt - again.started.cached < 120
+
+
 async def test_too_few_cells_for_all_make_some_wait_and_harm_none() -> None:
     regions = ["\n".join(f"{name}_{n} = {n}" for n in range(40)) for name in ("first", "second", "third", "fourth")]
     tasks = [replace(TASK, cache=region[:5], region=region, instruction="change 27 to 30") for region in regions]
