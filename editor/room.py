@@ -53,6 +53,7 @@ class Room:
         self.on_broken: Callable[[], None] = lambda: None
         self.failing = ""
         self._loop = asyncio.get_running_loop()
+        self.changed_at = 0.0  # by the loop's time
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
         self._pending = 0
@@ -323,6 +324,7 @@ class Room:
     # Changes out, and into the log.
 
     def _changed(self, update: bytes, origin: Any) -> None:
+        self.changed_at = self._loop.time()
         self._size += len(update)
         self._changes.append((origin, update))
         if not isinstance(origin, Member):
@@ -464,6 +466,10 @@ class Room:
         self._peers[client] = peer
         self._moved[client] = peer
         self._flush_soon()
+
+    def states(self) -> list[str]:
+        """The awareness states of people who are there, as JSON."""
+        return [peer.state for peer in self._peers.values() if peer.member]
 
     def forget_peer(self, client: int) -> None:
         peer = self._peers.pop(client, None)

@@ -23,12 +23,14 @@ from editor.permissions import may
 from editor.queue import Queue
 from editor.room import Room
 from editor.runs import Runs
+from editor.warming import Warming
 from inference.api import Engine, ModelInfo
 
 log = logging.getLogger(__name__)
 
 IDLE_S = 60.0
 SWEEP_S = 3600.0
+WARM_S = 1.0
 
 
 class NoSession(Exception):
@@ -38,9 +40,10 @@ class NoSession(Exception):
 class LiveRoom:
     """A room with its runs, and how many hold it."""
 
-    def __init__(self, room: Room, runs: Runs) -> None:
+    def __init__(self, room: Room, runs: Runs, warming: Warming) -> None:
         self.room = room
         self.runs = runs
+        self.warming = warming
 
 
 class Rooms:
@@ -64,7 +67,7 @@ class Rooms:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._epochs: dict[str, int] = {}
-        self._sweeping: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
         self._pace = Pace(limits.draft_ms)
         self._model = ""
 
@@ -88,7 +91,8 @@ class Rooms:
     def start(self) -> None:
         """On the loop that everything will run on: the model begins to load, and sessions begin to expire."""
         _ = self.engines
-        self._sweeping = asyncio.get_running_loop().create_task(self.sweep())
+        loop = asyncio.get_running_loop()
+        self._chores = [loop.create_task(self.sweep()), loop.create_task(self.warm())]
 
     def counts(self) -> tuple[int, int]:
         """Live rooms, and connections in them."""
@@ -174,7 +178,7 @@ class Rooms:
         except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
         room.on_broken = lambda: self._reload(session)
-        live = self._live[session] = LiveRoom(room, Runs(room, self.engines, cards, self._pace, self._queue))
+        live = self._live[session] = LiveRoom(room, Runs(room, self.engines, cards, self._pace, self._queue), Warming(room, self.engines.fast))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
         return live
 
@@ -216,6 +220,17 @@ class Rooms:
         timer = self._timers.pop(session, None)
         if timer:
             timer.cancel()
+
+    async def warm(self) -> None:
+        """For as long as the server runs: the model reads what people look at."""
+        while True:
+            await asyncio.sleep(WARM_S)
+            now = asyncio.get_running_loop().time()
+            for live in list(self._live.values()):
+                try:
+                    live.warming.look(now)
+                except Exception:
+                    log.exception("What people look at in the session %s could not be given to the model", live.room.session)
 
     async def sweep(self) -> None:
         """For as long as the server runs: sessions in use live on, those past their time end."""
@@ -261,8 +276,8 @@ class Rooms:
                 member.close(protocol.SHUTDOWN)
         for timer in self._timers.values():
             timer.cancel()
-        if self._sweeping:
-            self._sweeping.cancel()
+        for chore in self._chores:
+            chore.cancel()
         if self._engines:
             self._engines.close()
         await asyncio.to_thread(storage.writer.close)

@@ -1,0 +1,54 @@
+"""The model reads along: files that people look at are evaluated while nothing else is to do, so that an instruction finds them done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from editor.room import Room
+from inference.api import Engine, Task
+
+# How long nobody has typed before a file is worth reading, and how many files of a room are.
+QUIET_S = 0.5
+FILES = 4
+
+
+class Warming:
+    """What one room has asked the engine to read. Owner of that; called now and then, on the event loop."""
+
+    def __init__(self, room: Room, engine: Engine) -> None:
+        self._room = room
+        self._engine = engine
+        self._read: dict[str, int] = {}  # file -> hash of the text that was asked for
+        self._looked: tuple[float, list[str]] = (-1.0, [])
+
+    def look(self, now: float) -> None:
+        """``now``: the loop's time."""
+        if self._engine.info.state != "ready":
+            self._read, self._looked = {}, (-1.0, [])  # another model, or this one anew, knows nothing
+            return
+        if self._engine.info.format == "patch" or now - self._room.changed_at < QUIET_S:
+            return
+        looked = (self._room.changed_at, looked_at(self._room))
+        if looked == self._looked:
+            return
+        self._looked = looked
+        paths = self._room.document.files()
+        files = [file for file in looked[1] if file in paths][:FILES]
+        self._read = {file: seen for file, seen in self._read.items() if file in files}
+        for file in files:
+            text = self._room.document.text(file)
+            seen = hash((paths[file], text))
+            if self._read.get(file) != seen and text.strip():
+                self._read[file] = seen
+                self._engine.warm(Task(self._room.session, "", paths[file], "", "", text, ""))
+
+
+def looked_at(room: Room) -> list[str]:
+    """Files that people have open, those of the most people first."""
+    count: Counter[str] = Counter()
+    for state in room.states():
+        file = json.loads(state).get("file")
+        if isinstance(file, str):
+            count[file] += 1
+    return [file for file, _ in count.most_common()]
