@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import memory, model, rooms, servers
+from benchmarks import memory, model, rooms, servers, worker
 
 TOGETHER = [scenario.name for scenario in rooms.SCENARIOS]
-PARTS = ["model", *TOGETHER, "joining", "memory"]
+PARTS = ["model", "worker", *TOGETHER, "joining", "memory"]
 
 
 def main() -> None:
@@ -28,7 +28,9 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(unknown)}")
     if "model" in parts:
         model.report()
-    if set(parts) - {"model"}:
+    if "worker" in parts:
+        worker.report()
+    if set(parts) - {"model", "worker"}:
         servers.install()
         also = [servers.Kind(name, command, "ensemble") for name, _, command in (text.partition("=") for text in given.also)]
         kinds = [*servers.KINDS, *also]

@@ -12,8 +12,8 @@ from pathlib import Path
 from editor.edits import Insert, RegionDiff, size
 from inference import native
 from inference.api import Event, Finished, Task
-from inference.llama import LlamaEngine
 from inference.options import Options
+from inference.process import ProcessEngine
 from inference.prompts import PatchFormat
 from project import config
 
@@ -43,7 +43,7 @@ def bare_loop(path: Path, threads: int) -> float:
 
 async def engine(path: Path, threads: int) -> tuple[float, float, float]:
     """Tokens per second, and time to first token in ms, cold and with the instruction prefilled while it was typed."""
-    running = LlamaEngine(Options(path, "bench", context=4096, threads=threads), asyncio.get_running_loop())
+    running = ProcessEngine(Options(path, "bench", context=4096, threads=threads), asyncio.get_running_loop())
     ready = asyncio.Event()
     running.watch(lambda info: ready.set())
     await ready.wait()

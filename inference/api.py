@@ -134,6 +134,7 @@ class Figures:
 
     ``steps`` took ``busy_s`` together; ``prefilled`` tokens of prompts and ``decoded`` tokens of replies were evaluated.
     ``keystrokes`` were evaluated whole, at a cost of ``keystroke_tokens``. Of ``drafted`` tokens that were guessed ``accepted`` were right.
+    ``streams`` alone is no increment: the runs that are in work now.
     """
 
     steps: int = 0
@@ -145,6 +146,7 @@ class Figures:
     drafted: int = 0
     accepted: int = 0
     restarts: int = 0
+    streams: int = 0
 
 
 class EngineError(Exception):

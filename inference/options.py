@@ -35,6 +35,16 @@ class Options:
     max_tokens: int = 2048
 
 
+def waiting(spin: bool | None) -> dict[str, str]:
+    """What OpenMP must find in the environment when it is loaded: how its threads wait for each other. None leaves it as it is."""
+    if spin is None:
+        return {}
+    # Long enough to bridge what lies between two steps. "active" is for ever: an idle server would keep its cores busy.
+    return (
+        {"GOMP_SPINCOUNT": "1000000", "KMP_BLOCKTIME": "20"} if spin else {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+    )
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """``url`` ends where ``/chat/completions`` would begin. ``model``: its name there; empty where the endpoint has only one.

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from inference.options import waiting
+
 # A context deep enough for attention to count; on a slow model as deep as is reached in the time.
 DEPTH, DEPTH_S = 1024, 2.0
 CELLS = 2048
@@ -48,13 +50,6 @@ class Tuning:
         return 1000 / self.costs[0][1]
 
 
-def environment(spin: bool | None) -> dict[str, str]:
-    """What OpenMP must find when it is loaded; None leaves it as it is."""
-    if spin is None:
-        return {}
-    return {"OMP_WAIT_POLICY": "active"} if spin else {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-
-
 def tune(path: Path, extra_buffers: bool) -> Tuning:
     """Some seconds of both cores, most of them for loading. Raises RuntimeError where the child ends badly."""
     cores = _cores()
@@ -67,7 +62,7 @@ def tune(path: Path, extra_buffers: bool) -> Tuning:
 def _ask(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
     command = [sys.executable, "-m", "inference.tuning", str(path), *([] if extra_buffers else ["--no-extra-buffers"]), *(["--spin"] if spin else [])]
     root = Path(__file__).resolve().parent.parent
-    result = subprocess.run(command, cwd=root, env=os.environ | environment(spin), capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=root, env=os.environ | waiting(spin), capture_output=True, text=True, check=False)
     if result.returncode:
         raise RuntimeError((result.stderr.strip().splitlines() or [f"it ended with status {result.returncode}"])[-1])
     return Tuning(**json.loads(result.stdout.splitlines()[-1]))

@@ -265,6 +265,7 @@ class Worker:
 
     def _do_figures(self) -> None:
         told, self._figures = self._figures, Figures()
+        told.streams = len(self._streams)
         if self._report:
             self._report(told)
 

@@ -159,6 +159,14 @@ SETTINGS: tuple[Setting, ...] = (
         32,
         "Tokens of an answer that are guessed from the old text and checked in one step; 0: none. As many as pay, as measured.",
     ),
+    Setting("ENSEMBLE_MAX_RESTARTS", int, 5, "Crashes of the model's process in a row after which it is not started again by itself."),
+    Setting(
+        "ENSEMBLE_MAX_STEP_SECONDS",
+        int,
+        120,
+        "Seconds that the model's process may say nothing while it works, before it is ended and started again.",
+    ),
+    Setting("ENSEMBLE_MAX_LOAD_SECONDS", int, 900, "The same while it loads the model."),
 )
 
 

@@ -14,6 +14,7 @@ from inference.catalogue import UnknownModel
 from inference.lazy import Lazy
 from inference.memory import MIB
 from inference.options import Endpoint, Options
+from inference.process import Patience, ProcessEngine
 from inference.switching import Switching
 from project import config, endpoints, models, tuning
 from project.follow import Follower
@@ -49,16 +50,21 @@ def options(path: Path) -> Options:
     )
 
 
-# Not at the top: every management command would load llama.cpp, or an HTTP client.
+def patience() -> Patience:
+    values = config.values
+    return Patience(
+        restarts=values["ENSEMBLE_MAX_RESTARTS"],
+        step_s=values["ENSEMBLE_MAX_STEP_SECONDS"],
+        load_s=values["ENSEMBLE_MAX_LOAD_SECONDS"],
+    )
 
 
 def _local(path: Path, loop: asyncio.AbstractEventLoop) -> Engine:
-    from inference.llama import LlamaEngine
-
-    return LlamaEngine(options(path), loop)
+    return ProcessEngine(options(path), loop, patience())
 
 
 def _remote(endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> Engine:
+    # Not at the top: every management command would load an HTTP client.
     from inference.remote import RemoteEngine
 
     return RemoteEngine(endpoint, loop)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from inference.api import Event, Finished, Hunk, ModelInfo, Started, Task, Text
+from benchmarks.worker import ThreadEngine
+from inference.api import Event, Figures, Finished, Hunk, ModelInfo, Started, Task, Text
 from inference.drafting import Costs, Drafter
-from inference.llama import LlamaEngine
 from inference.options import Options
+from inference.process import Patience, ProcessEngine
 from project import config
 
 TASK = Task("room", "ada", "greet.py", "", 'def greet(name):\n    print("Hello " + name)', "", "add a docstring: Say hello.")
@@ -22,13 +23,28 @@ FIB = replace(TASK, path="fib.py", region="", instruction="write a fibonacci fun
 
 
 @asynccontextmanager
-async def engine(path: Path = config.EMBEDDED_MODEL, **options: Any) -> AsyncIterator[LlamaEngine]:
-    running = LlamaEngine(Options(path, "test", **{"context": 4096, "threads": 1, **options}), asyncio.get_running_loop())
+async def engine(
+    path: Path = config.EMBEDDED_MODEL,
+    patience: Patience | None = None,
+    report: Callable[[Figures], None] = lambda figures: None,
+    **options: Any,
+) -> AsyncIterator[ProcessEngine]:
+    running = ProcessEngine(Options(path, "test", **{"context": 4096, "threads": 1, **options}), asyncio.get_running_loop(), patience, report)
     ready = asyncio.Event()
     running.watch(lambda info: ready.set())
     try:
         if running.info.state == "loading":
             await asyncio.wait_for(ready.wait(), 60)
+        yield running
+    finally:
+        running.close()
+
+
+@asynccontextmanager
+async def inside(path: Path = config.EMBEDDED_MODEL, **options: Any) -> AsyncIterator[ThreadEngine]:
+    """With the worker in a thread of this process, where a test can look into it and change it."""
+    running = ThreadEngine(Options(path, "test", **{"context": 4096, "threads": 1, **options}), asyncio.get_running_loop())
+    try:
         yield running
     finally:
         running.close()
@@ -62,11 +78,23 @@ class Listener:
         return "".join(event.text for event in self.events if isinstance(event, Text))
 
     @property
+    def edits(self) -> list[Hunk | str]:
+        """However many events the text came in."""
+        edits: list[Hunk | str] = []
+        for event in self.events:
+            if isinstance(event, Hunk):
+                edits += [event, ""]
+            elif isinstance(event, Text):
+                edits = edits or [""]
+                edits[-1] = f"{edits[-1]}{event.text}"
+        return edits
+
+    @property
     def started(self) -> Started:
         return next(event for event in self.events if isinstance(event, Started))
 
 
-async def answer(running: LlamaEngine, name: str, task: Task) -> Listener:
+async def answer(running: ProcessEngine | ThreadEngine, name: str, task: Task) -> Listener:
     listener = Listener()
     running.start(name, task, listener)
     await listener.finished()
@@ -97,7 +125,8 @@ async def test_many_at_once_answer_as_they_would_alone() -> None:
 
 
 async def test_a_stop_ends_the_computing_and_nothing_comes_afterwards(chat_model: Path) -> None:
-    async with engine(chat_model, max_tokens=100_000) as running:
+    streams: list[int] = []
+    async with engine(chat_model, report=lambda figures: streams.append(figures.streams), max_tokens=100_000) as running:
         endless = Listener()
         running.start("endless", TASK, endless)
         await endless.until(lambda: len(endless.text) > 20)
@@ -108,7 +137,9 @@ async def test_a_stop_ends_the_computing_and_nothing_comes_afterwards(chat_model
         running.start("short", replace(TASK, cache="other"), short)
         await short.until(lambda: len(short.text) > 5)
         assert len(endless.events) == seen
-        assert list(running._worker._streams) == ["short"]
+        streams.clear()
+        await short.until(lambda: bool(streams))
+        assert streams == [1]
 
 
 async def test_a_stop_in_the_middle_of_a_long_prompt_harms_no_other_run(chat_model: Path) -> None:
@@ -145,7 +176,7 @@ async def test_guessing_from_the_old_region_changes_no_answer() -> None:
         for number, task in enumerate(tasks):
             alone = await answer(plain, f"run{number}", task)
             guessed = await answer(guessing, f"run{number}", task)
-            assert [e for e in guessed.events if isinstance(e, Text | Hunk)] == [e for e in alone.events if isinstance(e, Text | Hunk)]
+            assert guessed.edits == alone.edits
         together = await asyncio.gather(*(answer(guessing, f"again{number}", task) for number, task in enumerate(tasks)))
         assert [(await answer(plain, f"third{number}", task)).text for number, task in enumerate(tasks)] == [listener.text for listener in together]
 
@@ -163,7 +194,7 @@ async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(monkey
         return made[-1]
 
     monkeypatch.setattr("inference.worker.drafter", draft)
-    async with engine(costs=COSTS) as guessing:
+    async with inside(costs=COSTS) as guessing:
         guessed = await answer(guessing, "run", write)
         assert guessed.text == alone.text
         assert made[0].accepted > 20
@@ -205,7 +236,7 @@ async def test_a_files_text_is_evaluated_once_whatever_is_edited_and_asked(chat_
 
 
 async def test_a_long_log_is_taken_into_a_fresh_text_while_nothing_else_is_to_do(chat_model: Path) -> None:
-    async with engine(chat_model, max_tokens=8) as running:
+    async with inside(chat_model, max_tokens=8) as running:
         await answer(running, "first", about(BIG, "    return value + 3\n", "make it 4"))
         text = BIG
         for number in range(0, 28, 4):
@@ -217,7 +248,7 @@ async def test_a_long_log_is_taken_into_a_fresh_text_while_nothing_else_is_to_do
         held = None
         for _ in range(200):
             await answer(running, "beside", replace(TASK, cache="other"))
-            held = running._worker._snapshots.held(TASK.cache, TASK.path)
+            held = running.worker._snapshots.held(TASK.cache, TASK.path)
             if held and not held.log:
                 break
         assert held and not held.log and held.now == text
@@ -274,7 +305,7 @@ async def test_a_broken_model_file_is_said_in_plain_words(tmp_path: Path, damage
 async def test_loading_tells_how_far_it_is_and_can_be_given_up(chat_model: Path) -> None:
     loop = asyncio.get_running_loop()
     infos: list[ModelInfo] = []
-    running = LlamaEngine(Options(chat_model, "test", context=4096, threads=1), loop)
+    running = ProcessEngine(Options(chat_model, "test", context=4096, threads=1), loop)
     ready = asyncio.Event()
 
     def watch(info: ModelInfo) -> None:
@@ -288,6 +319,6 @@ async def test_loading_tells_how_far_it_is_and_can_be_given_up(chat_model: Path)
     shares = [info.progress for info in infos if info.progress is not None]
     assert shares == sorted(shares) and shares[-1] == 1.0
     assert infos[-1].state == "ready" and infos[-1].progress is None
-    given_up = LlamaEngine(Options(chat_model, "test", context=4096, threads=1), loop)
+    given_up = ProcessEngine(Options(chat_model, "test", context=4096, threads=1), loop)
     given_up.close()
-    assert not given_up._thread.is_alive() and given_up.info.state != "ready"
+    assert given_up._child and given_up._child.process.poll() is not None and given_up.info.state != "ready"
