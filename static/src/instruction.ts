@@ -303,7 +303,7 @@ export class InstructionBar {
     const pill = need("#model");
     pill.dataset.state = model.state;
     const share = model.progress === null ? "" : ` ${Math.round(model.progress * 100)} %`;
-    const state = { loading: `is loading${share}`, ready: "", failed: "could not be loaded" }[model.state];
+    const state = { loading: `is loading${share}`, ready: "", failed: "cannot be used", asleep: "" }[model.state];
     need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
     pill.title = model.detail;
     this.#showButton();

