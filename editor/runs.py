@@ -25,6 +25,7 @@ from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.room import Room
 from editor.run import Link, Replay, Request, Run, make_task
+from editor.variants import Variants
 from inference.api import Finished, Task
 
 UNDOABLE = 30
@@ -42,6 +43,7 @@ class Runs:
         self._engine = engines.fast
         self._queue = queue
         self.drafts = Drafts(room, engines.fast, pace, self._plan)
+        self.variants = Variants(room, engines, queue, self)
         self._active: dict[str, Run] = {}
         self._waiting: dict[str, Run] = {}
         self._turns: dict[str, Turn] = {}
@@ -68,10 +70,13 @@ class Runs:
         region = self._choose(content, request)
         return content, region, make_task(self._room, request, content, region)
 
-    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run:
-        if variants > 1:
-            raise ProtocolError("unsupported", "This server makes one answer to an instruction, not several.")
+    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
+        """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
         request = Request(member.person, instruction.strip(), file, selection, engine=engine)
+        if variants > 1:
+            self.drafts.drop(member.person.id)
+            self.variants.start(request, variants)
+            return None
         drafted = self._drafted(request) if engine == FAST else None
         if drafted is None:
             self.drafts.drop(member.person.id)
@@ -94,9 +99,12 @@ class Runs:
     def ask(self) -> None:
         raise ProtocolError("unsupported", "This server carries out edits; it does not answer questions yet.")
 
-    def steer(self, member: Member, run_id: str, instruction: str) -> Run:
+    def steer(self, member: Member, run_id: str, instruction: str) -> Run | None:
         """What the old run wrote stands, and a new one goes on in its region."""
         self.drafts.drop(member.person.id)
+        if run_id in self.variants:
+            self.variants.steer(member, run_id, instruction)
+            return None
         old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
@@ -132,8 +140,12 @@ class Runs:
         self._enter(run, self._queue.enter)
         return run
 
-    def stop(self, run_id: str | None) -> None:
-        """Stops one run, or all. A run that has ended already is no error: somebody was quicker."""
+    def stop(self, run_id: str | None, member: Member | None = None) -> None:
+        """Stops one run, or all; drops variants. A run that has ended already is no error: somebody was quicker."""
+        if run_id and member and run_id in self.variants:
+            return self.variants.drop(run_id, member)
+        if run_id is None:
+            self.variants.stop()
         for run in [*self._waiting.values(), *self._active.values()]:
             if run_id in (None, run.id):
                 self._finish(run, "stopped")
@@ -155,7 +167,10 @@ class Runs:
         run.card["undone"] = True
         self.cards.publish(run.card)
 
-    def keep(self, run_id: str) -> None:
+    def keep(self, member: Member, run_id: str, variant: int | None) -> None:
+        """Settles a finished run's card; of variants, takes one."""
+        if run_id in self.variants:
+            return self.variants.keep(member, run_id, variant or 0)
         card = self.cards.get(run_id)
         if card is None:
             raise ProtocolError("not_found", "There is no such finished run in this session.")
@@ -165,12 +180,30 @@ class Runs:
     def close(self) -> None:
         """The room goes: runs end, nothing is announced to nobody."""
         self.drafts.close()
+        self.variants.close()
         self.stop(None)
         self._engines.forget(self._room.session)
 
     @property
     def idle(self) -> bool:
         return not self._active and not self._waiting and not self.cards.busy
+
+    # For the variants: see variants.Host.
+
+    def check(self, request: Request) -> None:
+        self._check(request)
+
+    def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
+        return self._plan(request)
+
+    def blocked(self, request: Request) -> str:
+        return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
+
+    def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
+        text = self._text(request.file)
+        if other := next((run for run in self._active.values() if run.overlaps(request.file, text, replay.region)), None):
+            raise ProtocolError("busy", f"The model is rewriting these lines for {other.request.by.name} just now: wait until it ends, or stop it.")
+        return self.begin(request, chain=chain, replay=replay).id
 
     # From the request to the stream.
 

@@ -189,7 +189,7 @@ async def test_bad_requests_get_a_typed_answer_and_change_nothing(server: Server
             ({"type": "run.start", "file": file}, "bad_message"),
             ({"type": "run.start", "instruction": "x" * 5000, "file": file}, "bad_message"),
             ({"type": "run.start", "instruction": "x", "file": file, "selection": {"anchor": -1, "head": 0}}, "bad_message"),
-            ({"type": "run.start", "instruction": "x", "file": file, "variants": 3}, "unsupported"),
+            ({"type": "run.start", "instruction": "x", "file": file, "variants": 5}, "bad_message"),
             ({"type": "run.start", "instruction": "x", "file": file, "mode": "ask"}, "unsupported"),
             ({"type": "run.stop", "run": "nowhere"}, "not_found"),
             ({"type": "run.steer", "run": "nowhere", "instruction": "x"}, "not_found"),
