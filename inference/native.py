@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,14 @@ class AbortFlag:
         self._buffer[0] = b"\x00"
 
 
+class Piece(NamedTuple):
+    """What a token stands for. ``text`` may hold half a character; control tokens have their name. ``end``: it ends a reply."""
+
+    text: bytes
+    control: bool
+    end: bool
+
+
 class Vocabulary:
     """A model file's words and what it says of itself. Raises ModelError where the file is no model.
 
@@ -75,7 +83,7 @@ class Vocabulary:
             raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
         self._vocab = c.llama_model_get_vocab(self._model)
         self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, Piece] = {}
         # SentencePiece vocabularies put a space before a text that stands alone; ours are parts of one.
         self._lead: tuple[int, ...] = ()
         if c.llama_vocab_type(self._vocab) == c.LLAMA_VOCAB_TYPE_SPM:
@@ -104,8 +112,7 @@ class Vocabulary:
             count = c.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, special)
         return tuple(buffer[:count])
 
-    def piece(self, token: int) -> bytes:
-        """The token's bytes; they may hold half a character. Control tokens give their name."""
+    def piece(self, token: int) -> Piece:
         known = self._pieces.get(token)
         if known is None:
             buffer = ctypes.create_string_buffer(256)
@@ -113,14 +120,9 @@ class Vocabulary:
             if length < 0:
                 buffer = ctypes.create_string_buffer(-length)
                 length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
-            known = self._pieces[token] = buffer.raw[:length]
+            control, end = c.llama_vocab_is_control(self._vocab, token), c.llama_vocab_is_eog(self._vocab, token)
+            known = self._pieces[token] = Piece(buffer.raw[:length], bool(control), bool(end))
         return known
-
-    def is_control(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_control(self._vocab, token))
-
-    def is_end(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_eog(self._vocab, token))
 
     def chat_template(self) -> str:
         text = c.llama_model_chat_template(self._model, None)
@@ -128,7 +130,7 @@ class Vocabulary:
 
     def bos_eos(self) -> tuple[str, str]:
         bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
-        return (self.piece(bos).decode() if bos >= 0 else "", self.piece(eos).decode() if eos >= 0 else "")
+        return (self.piece(bos).text.decode() if bos >= 0 else "", self.piece(eos).text.decode() if eos >= 0 else "")
 
     def adds_bos(self) -> bool:
         """Whether the model was trained with its first token before every text."""
