@@ -14,7 +14,7 @@ from inference.api import Event, Hunk, Task, Text
 from inference.native import Vocabulary
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import RewriteReader
-from inference.scheduler import common_prefix
+from inference.sequences import common_prefix
 from inference.snapshots import Snapshots
 from inference.templates import REPLY, USER, BadTemplate, ChatTemplate
 from project.bootstrap import llama
