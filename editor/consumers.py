@@ -26,6 +26,8 @@ NEEDS: dict[str, Action] = {
     "run.steer": "instruct",
     "run.stop": "stop",
     "run.undo": "instruct",
+    "run.retry": "instruct",
+    "run.continue": "instruct",
     "run.keep": "instruct",
 }
 
@@ -192,6 +194,10 @@ class Connection:
             runs.stop(message.get("run"), member)
         elif kind == "run.undo":
             runs.undo(member, message["run"])
+        elif kind == "run.retry":
+            runs.retry(member, message["run"])
+        elif kind == "run.continue":
+            runs.go_on(member, message["run"])
         elif kind == "run.keep":
             runs.keep(member, message["run"], message.get("variant"))
 

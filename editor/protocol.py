@@ -105,7 +105,20 @@ TO_SERVER: dict[str, Message] = {
             "Stops one run, or every run of the session; of variants, drops all. Nothing lands in the document after `run.finished`.",
             (Field("run", str, "without it: all runs", required=False, limit=64),),
         ),
-        Message("run.undo", "Takes back what the run wrote and still stands; other people's text stays.", (_RUN,)),
+        Message(
+            "run.undo",
+            "Takes back what the run wrote and still stands, and brings back what it deleted; other people's text stays. "
+            "`run.card` says when it has happened.",
+            (_RUN,),
+        ),
+        Message(
+            "run.retry", "The same instruction on the same lines again, after undoing what stands of the run: a new run that `retries` it.", (_RUN,)
+        ),
+        Message(
+            "run.continue",
+            "Goes on where a run ended before its time, in the same lines; what it wrote stands: a new run that `continues` it.",
+            (_RUN,),
+        ),
         Message(
             "run.keep",
             "Marks the run's edit as kept: its card is settled. Of variants it takes one, which is applied as a run of its own.",
@@ -131,6 +144,7 @@ _EDITS = (
 )
 _CONTINUES = Field("continues", str, "the run that this one goes on from, or null")
 _CHAIN = Field("chain", list, "the earlier instructions that it goes on from, oldest first: `{by, instruction}`")
+_RETRIES = Field("retries", str, "the run that this one does again, or null")
 _FIGURES = (
     Field("tokens", int, "tokens generated"),
     Field("ttft_ms", float, "time to first token in ms, from the request to the first token; null before it"),
@@ -276,6 +290,7 @@ TO_CLIENT: dict[str, Message] = {
                 _ENGINE,
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
             ),
         ),
         Message(
@@ -292,6 +307,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
                 Field("notes", list, "what a person should know, e.g. what of the file the model did not see"),
             ),
         ),
@@ -369,6 +385,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
                 Field("outcome", str),
                 *_FIGURES,
                 Field("reason", str),
@@ -402,7 +419,7 @@ ERRORS: dict[str, str] = {
     "changed": "The lines that this was made for are others by now.",
     "unsupported": "Known, but this server or model cannot do it.",
     "model_unavailable": "The model is loading, or could not be loaded.",
-    "unavailable": "The database cannot be reached just now; try again. HTTP only.",
+    "unavailable": "The database cannot be reached just now; try again.",
     "unsupported_version": "The protocol version is not one that this server speaks.",
     "internal": "A fault of the server; the server's log has more.",
 }

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from editor import regions
-from editor.cards import Cards
+from editor.cards import Cards, Past
 from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
@@ -24,11 +24,14 @@ from editor.pace import Pace
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.room import Room
-from editor.run import Link, Replay, Request, Run, make_task
+from editor.run import Lines, Link, Replay, Request, Run, make_task
+from editor.undos import Undos
 from editor.variants import Variants
 from inference.api import Finished, Task
 
-UNDOABLE = 30
+# Ended runs that a steer, on its way when they ended, still finds.
+RECENT = 30
+GO_ON = "Go on where you stopped, and finish it."
 LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
 
 DEEPER = "The built-in model does small, plain edits. “Deeper” asks the larger one."
@@ -49,6 +52,7 @@ class Runs:
         self._turns: dict[str, Turn] = {}
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
+        self._undos = Undos(room, self.cards)
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
@@ -111,7 +115,7 @@ class Runs:
         request = replace(old.request, by=member.person, instruction=instruction.strip())
         chain = (*old.chain, old.link)
         if old.outcome:
-            return self.begin(request, continues=old.id, chain=chain)
+            return self.begin(request, continues=old.id, chain=chain, lines=[(first, new) for first, _, new in self.cards.regions(old.id)])
         self._check(request, instead_of=old)
         new = Run(
             self._room,
@@ -127,16 +131,37 @@ class Runs:
         self._enter(new, lambda turn: self._queue.take_over(self._turns.pop(old.id), turn))
         return new
 
-    def begin(self, request: Request, *, continues: str | None = None, chain: tuple[Link, ...] = (), replay: Replay | None = None) -> Run:
-        """A run for a request: it starts at once or waits for its turn. With a ``replay`` it is over when this returns, unless it must wait."""
+    def begin(
+        self,
+        request: Request,
+        *,
+        continues: str | None = None,
+        chain: tuple[Link, ...] = (),
+        retries: str | None = None,
+        lines: Sequence[Lines] = (),
+        replay: Replay | None = None,
+    ) -> Run:
+        """A run for a request, in these ``lines`` where they still stand: it starts at once or waits for its turn.
+
+        With a ``replay`` it is over when this returns, unless it must wait."""
         self._check(request)
-        run = Run(self._room, self._engines.of(request.engine), request, self, continues=continues, chain=chain, replay=replay)
+        run = Run(
+            self._room,
+            self._engines.of(request.engine),
+            request,
+            self,
+            continues=continues,
+            chain=chain,
+            retries=retries,
+            lines=lines,
+            replay=replay,
+        )
         if replay and self._overlapping(run, replay.region) is None:
             self._stream(run, [replay.region])
             return run
         run.replay = None  # in a while the text will be another
         if run.engine.info.state == "ready":
-            self._choose(self._text(request.file), request)  # what cannot be is said now
+            self._regions(run)  # what cannot be is said now
         self._enter(run, self._queue.enter)
         return run
 
@@ -153,19 +178,46 @@ class Runs:
             raise ProtocolError("not_found", "There is no such run in this session.")
 
     def undo(self, member: Member, run_id: str) -> None:
-        run = self._done.get(run_id)
-        if run_id in self._active:
-            raise ProtocolError("busy", "The run is still writing: stop it first.")
-        if run is None or run.undo is None:
-            if run_id in self.cards:
-                raise ProtocolError(
-                    "unsupported", f"Only the session's last {UNDOABLE} runs since the server started can be undone; edit the text instead."
-                )
-            raise ProtocolError("not_found", "There is no such run in this session.")
-        self._room.authors.room_writes(self._room.document, member.person)
-        run.undo.undo(f"undo:{run.id}")
-        run.card["undone"] = True
-        self.cards.publish(run.card)
+        """Takes back what the run wrote and still stands, whenever it ran. The card says when it has happened."""
+        self._refuse_live(run_id)
+        self._undos.begin(member, run_id, lambda card, past: self._undos.undo(member.person, card, past))
+
+    def retry(self, member: Member, run_id: str) -> None:
+        """The same instruction on the same lines again, after undoing what stands of it."""
+        self._refuse_live(run_id)
+
+        async def again(card: dict[str, Any], past: Past | None) -> None:
+            self._check(self._again(member, card, past))
+            if past and card["diff"]:
+                await self._undos.undo(member.person, card, past)
+            lines = [(first, old) for first, old, _ in past.regions] if past else ()
+            self.begin(self._again(member, card, past), chain=tuple(card.get("chain", ())), retries=run_id, lines=lines)
+
+        self._undos.begin(member, run_id, again)
+
+    def go_on(self, member: Member, run_id: str) -> None:
+        """Goes on where a run ended before its time: what it wrote stands, in the same lines."""
+        self._refuse_live(run_id)
+
+        async def further(card: dict[str, Any], past: Past | None) -> None:
+            if card["undone"]:
+                raise ProtocolError("unsupported", "The run was undone: there is nothing to go on from. Retry it instead.")
+            request = self._again(member, card, past)
+            if self._engines.of(request.engine).info.format != "patch":  # which knows its kinds of instruction and no others
+                request = replace(request, instruction=GO_ON)
+            link = {"by": card["by"], "instruction": card["instruction"]}
+            lines = [(first, new) for first, _, new in past.regions] if past else ()
+            self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link), lines=lines)
+
+        self._undos.begin(member, run_id, further)
+
+    def _refuse_live(self, run_id: str) -> None:
+        if run_id in self._active or run_id in self._waiting:
+            raise ProtocolError("busy", "The run is not over: stop it first.")
+
+    def _again(self, member: Member, card: dict[str, Any], past: Past | None) -> Request:
+        selection, engine = (past.selection, past.engine) if past else (None, "")
+        return Request(member.person, card["instruction"], card["file"], selection, card["mode"], engine)
 
     def keep(self, member: Member, run_id: str, variant: int | None) -> None:
         """Settles a finished run's card; of variants, takes one."""
@@ -186,7 +238,7 @@ class Runs:
 
     @property
     def idle(self) -> bool:
-        return not self._active and not self._waiting and not self.cards.busy
+        return not self._active and not self._waiting and not self.cards.busy and not self._undos.busy
 
     # For the variants: see variants.Host.
 
@@ -239,6 +291,16 @@ class Runs:
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
+    def _regions(self, run: Run) -> list[regions.Region]:
+        """What a run would rewrite now. Raises ProtocolError."""
+        text = self._text(run.request.file)
+        if run.inherited:
+            return [_still(text, live) for live in run.inherited]
+        found = [regions.find(text, lines, first) for first, lines in run.lines]
+        still = [region for region in found if region]
+        # Where its lines have changed it is a new choice, as for a new instruction.
+        return still if still and len(still) == len(found) else [self._choose(text, run.request)]
+
     def _overlapping(self, run: Run, region: regions.Region) -> Run | None:
         """The streaming run that rewrites some of these lines."""
         file = run.request.file
@@ -262,7 +324,7 @@ class Runs:
         if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
             return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
         try:
-            other = self._overlapping(run, self._choose(self._text(run.request.file), run.request))
+            other = next((other for region in self._regions(run) if (other := self._overlapping(run, region))), None)
         except ProtocolError:
             return ""  # it is said when the run begins
         run.behind = other.id if other else None
@@ -272,8 +334,7 @@ class Runs:
         """Its turn has come."""
         del self._waiting[run.id]
         try:
-            text = self._text(run.request.file)
-            self._stream(run, [_still(text, live) for live in run.inherited] if run.inherited else [self._choose(text, run.request)])
+            self._stream(run, self._regions(run))
         except ProtocolError as fault:
             self._finish(run, "failed", fault.message)
 
@@ -301,8 +362,8 @@ class Runs:
         self._room.announce("run.finished", run=run.id, outcome=outcome, **run.figures, reason=reason)
         run.card = self.cards.make(run, new, reason)
         self._done[run.id] = run
-        while len(self._done) > UNDOABLE:
-            self._done.popitem(last=False)[1].undo = None
+        while len(self._done) > RECENT:
+            self._done.popitem(last=False)
         if leave and (turn := self._turns.pop(run.id, None)):
             self._queue.leave(turn)
         elif leave:
@@ -324,8 +385,8 @@ class Runs:
         (part,) = run.parts
         assert part.finished
         outcome, reason = _outcome(run, part.finished, part.diff.changed, self._engines.deep is not None)
-        if part.finished.revert and run.undo:
-            run.undo.undo(f"undo:{run.id}")
+        if part.finished.revert:
+            self._undos.revert(run)
         self._finish(run, outcome, reason)
 
     # What everybody is told.
@@ -344,6 +405,7 @@ class Runs:
             "model": run.model,
             "continues": run.continues,
             "chain": list(run.chain),
+            "retries": run.retries,
             "notes": run.notes,
         }
 
@@ -367,7 +429,8 @@ def _queued(run: Run) -> dict[str, Any]:
         "by": request.by.public(),
         "instruction": request.instruction,
     }
-    return {**queued, "file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain)}
+    queued |= {"file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain), "retries": run.retries}
+    return queued
 
 
 def _and(names: Sequence[str]) -> str:
