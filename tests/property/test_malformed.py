@@ -21,6 +21,7 @@ from editor.consumers import Connection
 from editor.document import Document, new_document
 from editor.members import Person
 from editor.models import Session
+from editor.engines import Engines
 from editor.pace import Pace
 from editor.queue import Queue
 from editor.room import Room
@@ -89,7 +90,7 @@ class Bench:
         text = "".join(f"line {number} é😀\n" for number in range(40))
         document = new_document((("a.py", text), ("b.md", "# B\n")))
         self.room = Room(row, document, updates.Index(updates.structs(document)), {}, limits())
-        self.live = LiveRoom(self.room, Runs(self.room, Silent(), [], Pace(300), Queue(4)))  # type: ignore[arg-type]
+        self.live = LiveRoom(self.room, Runs(self.room, Engines(Silent()), [], Pace(300), Queue(4)))  # type: ignore[arg-type]
         self.room.on_broken = lambda: self.codes.update(("broken",))
         for file in self.room.document.files():
             self.room.document.watch(file, lambda changes, origin: None)  # as runs do
