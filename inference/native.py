@@ -6,6 +6,7 @@ Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the eng
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -24,7 +25,17 @@ FEW = 32
 # A sequence's cells outside of the context.
 Saved: TypeAlias = "ctypes.Array[ctypes.c_char]"
 
-_quiet = c.llama_log_callback(lambda level, text, data: None)
+LOG_LEVEL_ERROR = 4
+# The last of llama.cpp's complaints: it returns nothing else where a file cannot be loaded.
+_complaints: deque[str] = deque(maxlen=4)
+
+
+def _hear(level: int, text: bytes, data: object) -> None:
+    if level == LOG_LEVEL_ERROR:
+        _complaints.append(text.decode(errors="replace").strip())
+
+
+_log = c.llama_log_callback(_hear)
 
 
 class ModelError(Exception):
@@ -71,7 +82,8 @@ class Vocabulary:
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
                 raise ModelError(f"{path} is not a GGUF model file.")
-        c.llama_log_set(_quiet, ctypes.c_void_p(0))
+        _complaints.clear()
+        c.llama_log_set(_log, ctypes.c_void_p(0))
         c.llama_backend_init()
         params = c.llama_model_default_params()
         params.vocab_only = not weights
@@ -80,7 +92,12 @@ class Vocabulary:
             params.progress_callback = c.llama_progress_callback(lambda share, _: progress(share))
         self._model = c.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
-            raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
+            said = " ".join(" ".join(_complaints).split())
+            if "alloc" in said:
+                raise ModelError(f"There is not enough memory to load {path}. llama.cpp says: {said}")
+            raise ModelError(
+                f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind. It says: {said or 'nothing'}"
+            )
         self._vocab = c.llama_model_get_vocab(self._model)
         self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
         self._pieces: dict[int, Piece] = {}

@@ -26,9 +26,10 @@ async def readyz(request: HttpRequest) -> HttpResponse:
         except Exception as fault:
             return f"failed: {type(fault).__name__}"
 
-    state = {"database": await sync_to_async(database)(), "model": rooms.current().engine.info.state}
+    info = rooms.current().engine.info
+    state = {"database": await sync_to_async(database)(), "model": info.state}
     ready = all(value == "ready" for value in state.values())
-    return JsonResponse({"ready": ready, **state}, status=200 if ready else 503)
+    return JsonResponse({"ready": ready, **state, "reason": "" if info.state == "ready" else info.detail}, status=200 if ready else 503)
 
 
 class _Rooms:
