@@ -76,7 +76,15 @@ class Vocabulary:
     ``weights``: False loads the vocabulary alone. ``progress`` hears the share that is loaded, from 0 to 1, and gives up where it answers False.
     """
 
-    def __init__(self, path: Path, *, weights: bool = False, extra_buffers: bool = True, progress: Callable[[float], bool] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        weights: bool = False,
+        extra_buffers: bool = True,
+        gpu_layers: int = 0,
+        progress: Callable[[float], bool] | None = None,
+    ) -> None:
         if not path.is_file():
             raise ModelError(f"The model file {path} does not exist.")
         with path.open("rb") as file:
@@ -88,6 +96,7 @@ class Vocabulary:
         params = c.llama_model_default_params()
         params.vocab_only = not weights
         params.use_extra_bufts = extra_buffers
+        params.n_gpu_layers = gpu_layers
         if progress:
             params.progress_callback = c.llama_progress_callback(lambda share, _: progress(share))
         self._model = c.llama_model_load_from_file(str(path).encode(), params)
@@ -173,17 +182,19 @@ class Context(Vocabulary):
         batch_threads: int = 0,
         flash: bool = False,
         kv: Literal["f16", "q8_0"] = "f16",
+        gpu_layers: int = 0,
         abort: AbortFlag | None = None,
         progress: Callable[[float], bool] | None = None,
     ) -> None:
-        super().__init__(path, weights=True, extra_buffers=extra_buffers, progress=progress)
+        super().__init__(path, weights=True, extra_buffers=extra_buffers, gpu_layers=gpu_layers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
         self.cells = max(self.size, cells) if cells else memory.cells(self.size)
         self.parameters = c.llama_model_n_params(self._model)
         params = c.llama_context_default_params()
         params.n_ctx = self.cells
-        params.n_batch = params.n_ubatch = batch
+        params.n_batch = batch
+        params.n_ubatch = min(batch, memory.micro_batch(self.cells))
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = self._threads_now = threads
         self._threads = (threads, batch_threads or threads)

@@ -121,6 +121,7 @@ class Worker:
             threads=options.threads,
             batch_threads=options.batch_threads,
             extra_buffers=options.extra_buffers,
+            gpu_layers=options.gpu_layers,
             abort=self.abort,
             progress=self._loading,
         )

@@ -83,6 +83,12 @@ SETTINGS: tuple[Setting, ...] = (
         ("auto", "on", "off"),
     ),
     Setting(
+        "ENSEMBLE_GPU_LAYERS",
+        int,
+        999,
+        "Layers of the model on the GPU, where llama.cpp was built for one (`ENSEMBLE_CMAKE_ARGS`); else without effect.",
+    ),
+    Setting(
         "ENSEMBLE_KV_TYPE",
         str,
         "f16",

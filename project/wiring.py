@@ -46,6 +46,7 @@ def options(path: Path) -> Options:
         costs=tuple((size, ms) for size, ms in known.costs) if known else (),
         longest_guess=values["ENSEMBLE_MAX_GUESSED_TOKENS"],
         extra_buffers=models.extra_buffers(),
+        gpu_layers=values["ENSEMBLE_GPU_LAYERS"],
         max_tokens=values["ENSEMBLE_MAX_RUN_TOKENS"],
     )
 
