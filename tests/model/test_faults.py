@@ -306,11 +306,6 @@ def process_of(server: Server) -> int:
     return int([line for line in server.log if "is loaded in process" in line][-1].split()[-1])
 
 
-def metric(server: Server, name: str) -> float:
-    lines = httpx.get(server.url + "/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-
 async def ready(server: Server, is_so: bool) -> dict[str, Any]:
     async with httpx.AsyncClient() as client:
         while True:
@@ -351,6 +346,15 @@ async def test_two_rooms_live_through_a_crash(endless: Server) -> None:
         started = await grace.message("run.started")
         await ready(endless, True)
         await grace.message("run.progress", run=started["run"])
+        figures = (await asyncio.to_thread(httpx.get, endless.url + "/metrics")).text
+        for sample in (
+            'ensemble_engine_restarts_total{engine="fast"} 1.0',
+            'ensemble_engine_state{engine="fast",state="ready"} 1.0',
+            'ensemble_engine_replies_total{engine="fast",kind="edit",outcome="failed"} 1.0',
+            'ensemble_engine_streaming{engine="fast"} 1.0',
+            "ensemble_queue_seconds_count 2.0",
+        ):
+            assert sample in figures
         assert endless.text(first, "a.py") == stands
         await ada.wait(lambda: str(ada.text_of("a.py")) == stands)
         assert ada.closed is None and grace.closed is None
