@@ -34,10 +34,8 @@ def make(
     quantization: str = "Q4_0",
     seed: int = 0,
     short_lines: bool = False,
-    norm: float = 1.0,
 ) -> None:
-    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line.
-    ``norm``: what the last layer's output is multiplied by; not a number, and neither is what the model says."""
+    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line."""
     kind = GGMLQuantizationType[quantization]
     reader = GGUFReader(vocabulary)
     writer = GGUFWriter(out, "qwen2")
@@ -83,7 +81,7 @@ def make(
         matrix(at + "ffn_gate.weight", inner, width)
         matrix(at + "ffn_up.weight", inner, width)
         matrix(at + "ffn_down.weight", width, inner)
-    vector("output_norm.weight", width, norm)
+    vector("output_norm.weight", width, 1)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

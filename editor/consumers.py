@@ -26,8 +26,6 @@ NEEDS: dict[str, Action] = {
     "run.steer": "instruct",
     "run.stop": "stop",
     "run.undo": "instruct",
-    "run.retry": "instruct",
-    "run.continue": "instruct",
     "run.keep": "instruct",
 }
 
@@ -191,15 +189,11 @@ class Connection:
         elif kind == "run.steer":
             runs.steer(member, message["run"], message["instruction"])
         elif kind == "run.stop":
-            runs.stop(message.get("run"), member)
+            runs.stop(message.get("run"))
         elif kind == "run.undo":
             runs.undo(member, message["run"])
-        elif kind == "run.retry":
-            runs.retry(member, message["run"])
-        elif kind == "run.continue":
-            runs.go_on(member, message["run"])
         elif kind == "run.keep":
-            runs.keep(member, message["run"], message.get("variant"))
+            runs.keep(message["run"])
 
     def _hello(self, message: dict[str, Any]) -> None:
         room, member = self._live.room, self._member
@@ -225,7 +219,6 @@ class Connection:
         )
         self._live.runs.tell_live(member)
         self._live.runs.drafts.tell(member)
-        self._live.runs.variants.tell(member)
         if message.get("lineage") not in (None, room.lineage):
             # What it goes on to send is not read any more: nothing of the other lineage gets in.
             member.close(protocol.OTHER_LINEAGE)

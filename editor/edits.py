@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 # How far ahead a new line may find the old line that it continues or changes.
@@ -32,13 +32,11 @@ class Insert:
 
 @dataclass(frozen=True)
 class Delete:
-    """``newline``: the range is a whole line with the newline before (-1) or after it (1); 0: within a line.
-    ``old``: the text that goes, unless it is the run's own."""
+    """``newline``: the range is a whole line with the newline before (-1) or after it (1); 0: within a line."""
 
     at: int
     length: int
     newline: int = 0
-    old: str = field(default="", compare=False)
 
 
 Operation = Insert | Delete
@@ -138,15 +136,15 @@ class RegionDiff:
             self._at += 1
 
     def _drop(self, out: list[Operation]) -> None:
-        line, length = self._old[self._next], self._sizes[self._next]
+        length = self._sizes[self._next]
         self._next += 1
         if self._next < len(self._old):
-            out.append(Delete(self._at, length + 1, 1, line + "\n"))
+            out.append(Delete(self._at, length + 1, 1))
         elif self._lines:
             self._at -= 1
-            out.append(Delete(self._at, length + 1, -1, "\n" + line))
+            out.append(Delete(self._at, length + 1, -1))
         elif length:
-            out.append(Delete(self._at, length, old=line))
+            out.append(Delete(self._at, length))
 
     def _lead(self) -> int:
         """Whether a line added here needs a newline before it, not after it."""
@@ -234,8 +232,7 @@ class RegionDiff:
         for start, end, text in line_edits(old[column:], line[column + len(self._shown) :]):
             begin = at + size(old[column : column + start])
             if end > start:
-                gone = old[column + start : column + end]
-                out.append(Delete(begin, size(gone), old=gone))
+                out.append(Delete(begin, size(old[column + start : column + end])))
             if text:
                 out.append(Insert(begin, text))
             at += size(text) - size(old[column + start : column + end])

@@ -13,15 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from editor.document import Delta, bytes_to_utf16
+from editor.document import Delta, UndoOfOrigin, bytes_to_utf16
 from editor.edits import Insert, Operation, RegionDiff, size
 from editor.live import LiveRegion
 from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
 from editor.regions import Region
 from editor.room import Room
-from editor.undo import Edit
-from inference.api import Engine, Event, Finished, Hunk, Progress, Started, Task, Text
+from inference.api import Engine, Event, Finished, Hunk, Note, Progress, Started, Task, Text
 
 Mode = Literal["edit", "ask"]
 
@@ -40,10 +39,6 @@ class Request:
 
 # An earlier instruction of a chain: `{by, instruction}`, as the protocol has it.
 Link = dict[str, Any]
-
-
-# The number of a first line, and the text of some lines that began there once.
-Lines = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Part:
         self.tokens = 0
         self.ttft_ms: float | None = None
         self.tokens_per_s: float | None = None
-        self.left_out = ""
+        self.notes: list[str] = []
         self.finished: Finished | None = None
 
     def read(self, events: Sequence[Event]) -> list[Operation]:
@@ -82,8 +77,10 @@ class Part:
                 text = ""
             if isinstance(event, Hunk):
                 operations += self.diff.hunk(event.first, event.last)
-            elif isinstance(event, Started):
-                self.left_out = event.left_out
+            elif isinstance(event, Started) and event.left_out:
+                self.notes.append(event.left_out)
+            elif isinstance(event, Note):
+                self.notes.append(event.text)
             elif isinstance(event, Finished):
                 self.finished = event
             if isinstance(event, Progress | Finished):
@@ -112,7 +109,7 @@ class Owner(Protocol):
 
 
 class Run:
-    """Queued, then streaming, then finished. Owner of its parts and its caret; ``edit`` is what it has done."""
+    """Queued, then streaming, then finished. Owner of its parts, its caret and its undo."""
 
     def __init__(
         self,
@@ -123,23 +120,18 @@ class Run:
         *,
         continues: str | None = None,
         chain: tuple[Link, ...] = (),
-        retries: str | None = None,
         inherited: list[LiveRegion] | None = None,
-        lines: Sequence[Lines] = (),
         replay: Replay | None = None,
     ) -> None:
-        """Raises KeyError where the file is gone. ``chain``: the instructions that led to it, oldest first; ``retries``: the run
-        that this one does again; ``inherited``: the regions of the streaming run whose place it takes; ``lines``: those of an
-        ended one."""
+        """Raises KeyError where the file is gone. ``chain``: the instructions that
+        led to it, oldest first; ``inherited``: the regions of the run that this one goes on from."""
         self.id = secrets.token_hex(6)
         self.request = request
         self.path = room.document.path(request.file)
         self.engine = engine
         self.continues = continues
         self.chain = chain
-        self.retries = retries
         self.inherited = inherited
-        self.lines = lines
         self.replay = replay
         self.started_at = datetime.now(UTC).isoformat()
         self.state: Literal["queued", "streaming", "finished"] = "queued"
@@ -148,7 +140,7 @@ class Run:
         self.behind: str | None = None
         self.model = ""
         self.parts: list[Part] = []
-        self.edit = Edit(request.file)
+        self.undo: UndoOfOrigin | None = None
         self.card: dict[str, Any] = {}
         self._room = room
         self._owner = owner
@@ -174,8 +166,8 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """For people: what of the file the model did not see."""
-        return list(dict.fromkeys(part.left_out for part in self.parts if part.left_out))
+        """For people: what of the file the model did not see, what of its answer was left out."""
+        return list(dict.fromkeys(note for part in self.parts for note in part.notes))
 
     @property
     def link(self) -> Link:
@@ -212,6 +204,7 @@ class Run:
         text = document.text(file)
         self._unwatch = document.watch(file, self._watched)
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", region, text) for number, region in enumerate(regions, 1)]
+        self.undo = document.undo_of(file, self.origin)
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)
@@ -244,7 +237,7 @@ class Run:
         return sum(part.live.typed for part in self.parts)
 
     def _listen(self, part: Part, events: Sequence[Event]) -> None:
-        """What one tick brought of a part: it reaches everybody at once."""
+        """What one tick brought of a part: one transaction."""
         if self.state != "streaming" or part.finished:
             return
         notes, figures = self.notes, self.figures
@@ -265,13 +258,16 @@ class Run:
             return
         document, file = self._room.document, self.request.file
         self._room.authors.room_writes(document, self.request.by, self.id)
-        for operation in operations:
-            for splice in part.live.carry(operation):
-                # Each a transaction of its own, so that it is known which characters went with it; they go out together.
-                self.edit.note(document.splice(file, splice.position, splice.deleted, splice.text, self.origin), splice.old)
-                for other in self.parts:
-                    if other is not part:
-                        other.live.people_changed(splice.position, splice.deleted, size(splice.text))
+        with document.transaction(self.origin):
+            for operation in operations:
+                for splice in part.live.carry(operation):
+                    if splice.deleted:
+                        document.delete(file, splice.position, splice.deleted)
+                    if splice.text:
+                        document.insert(file, splice.position, splice.text)
+                    for other in self.parts:
+                        if other is not part:
+                            other.live.people_changed(splice.position, splice.deleted, size(splice.text))
         if self._presence and any(isinstance(operation, Insert) for operation in operations):
             self._presence.wrote()
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Outcome = Literal["done", "stopped", "declined", "failed"]
-State = Literal["asleep", "loading", "ready", "failed"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What people should know of the reply, in a sentence: that something of it was left out."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Progress:
     tokens: int
     ttft_ms: float
@@ -108,7 +114,7 @@ class Finished:
     revert: bool = False
 
 
-Event = Started | Hunk | Text | Progress | Finished
+Event = Started | Hunk | Text | Note | Progress | Finished
 Listener = Callable[[Sequence[Event]], None]
 
 
@@ -119,7 +125,7 @@ class ModelInfo:
     ``region_lines``: the most lines of a region."""
 
     name: str
-    state: State = "loading"
+    state: Literal["asleep", "loading", "ready", "failed"] = "loading"
     detail: str = ""
     progress: float | None = None
     format: str = ""
@@ -157,9 +163,7 @@ class EngineError(Exception):
 class Engine(Protocol):
     """What turns tasks into edits. Called on the event loop only; listeners are called there too."""
 
-    @property
-    def info(self) -> ModelInfo:
-        """How it is now."""
+    info: ModelInfo
 
     def watch(self, callback: Callable[[ModelInfo], None]) -> None:
         """Calls back at every change of ``info``."""

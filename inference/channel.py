@@ -20,7 +20,9 @@ READ_BYTES = 256 * 1024
 MAX_MESSAGE_BYTES = 256 * 2**20
 
 _LENGTH = struct.Struct("<I")
-_TOLD = {kind.__name__: kind for kind in (api.Started, api.Seen, api.Hunk, api.Text, api.Progress, api.Finished, api.ModelInfo, api.Figures)}
+_TOLD = {
+    kind.__name__: kind for kind in (api.Started, api.Seen, api.Hunk, api.Text, api.Note, api.Progress, api.Finished, api.ModelInfo, api.Figures)
+}
 
 
 class Garbled(Exception):

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference.api import Task
-from inference.replies import PatchReader, Reader, RewriteReader, StopAt
+from inference.guards import Guard, Thoughts
+from inference.replies import PatchReader, Reader, StopAt
+from inference.rewrites import RewriteReader
 from inference.snapshots import Count, Snapshot, estimate, fresh, region_lines
 from inference.templates import ChatTemplate
 
@@ -84,7 +86,7 @@ class PatchFormat(Format):
         return Prompt(tuple(segments), (Segment("<|patch|>", True),))
 
     def reader(self, task: Task) -> Reader:
-        return PatchReader(region_line_count(task.region))
+        return Guard(PatchReader(region_line_count(task.region)), task)
 
 
 SYSTEM = (
@@ -151,8 +153,10 @@ class ChatFormat(Format):
         return f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
 
     def reader(self, task: Task) -> Reader:
-        reader = RewriteReader(region_line_count(task.region), task.region)
-        return StopAt(reader, self._stop_text) if self._stop_text else reader
+        reader: Reader = RewriteReader(task)
+        if self._stop_text:
+            reader = StopAt(reader, self._stop_text)
+        return Guard(Thoughts(reader, task.region), task)
 
 
 def _place(task: Task, first: int, last: int) -> str:

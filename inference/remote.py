@@ -190,7 +190,7 @@ class RemoteEngine:
                 self._failed(refused)
             self._look_now.set()
         except Malformed as fault:
-            self._finish(stream, "failed", f"The model's answer broke its form ({fault}); nothing was changed.", revert=True)
+            self._finish(stream, "failed", fault.reason, revert=True)
         except Exception as fault:
             log.exception("A run at an endpoint failed")
             self._finish(stream, "failed", f"The request to {self._endpoint.host} failed: {type(fault).__name__}.")

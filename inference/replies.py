@@ -1,7 +1,7 @@
 """Readers of replies: model output in, Hunk and Text events out, as it streams. Pure.
 
-Two forms. The embedded model answers with hunks marked by tokens of its own; chat models answer with
-the region's whole new text, often wrapped in a fence or chatter that must not reach the file.
+The embedded model answers with hunks marked by tokens of its own; chat models answer with the region's
+whole new text (``rewrites.py``). What may go wrong with any of them: ``guards.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ DECLINE = "<|decline|>"
 
 
 class Malformed(Exception):
-    """The reply breaks its form. Nothing of it may stay in the file."""
+    """The reply breaks its form. Nothing of it may stay in the file. ``reason``: a sentence for people."""
+
+    @property
+    def reason(self) -> str:
+        return f"The model's answer broke its form ({self}); nothing was changed."
+
+
+class Unusable(Malformed):
+    """The reply is none that may be used; the text says why, as a sentence."""
+
+    @property
+    def reason(self) -> str:
+        return str(self)
 
 
 class Reader(Protocol):
@@ -84,95 +96,6 @@ class PatchReader:
             raise Malformed("the reply ends in the middle of a hunk")
         self.complete = True
         return []
-
-
-FENCE = re.compile(r"^\s*(```|~~~)[\w+#.-]*\s*$")
-TAG = re.compile(r"^\s*</?(region|code)>\s*$")
-CHATTER_START = r"(sure|here|certainly|of course|okay|ok|below|this is|the (new|updated|rewritten|revised))\b"
-CHATTER = re.compile(CHATTER_START + r".*[:!.]\s*$", re.IGNORECASE)
-# With so much of the first line it is known whether it begins like chatter.
-TELLING = 16
-
-
-class RewriteReader:
-    """The region's whole new text, cleaned line by line: fences, region tags and chatter before a fence go.
-
-    A line is let through token by token once it cannot be one of those any more. Blank lines wait for
-    text to follow them, so that a reply's trailing newlines add nothing.
-    """
-
-    def __init__(self, lines: int, region: str = "") -> None:
-        self.complete = False
-        self._lines = lines
-        self._fences_in_region = bool(re.search(r"^\s*(```|~~~)", region, re.MULTILINE))
-        self._line = ""
-        self._sent = 0  # how much of the unfinished line has been let through
-        self._begun = False  # text of the region has been seen; before it, chatter and fences may stand
-        self._opened = False
-        self._chatter = ""
-        self._blank = 0
-
-    def feed(self, piece: str, control: bool) -> list[Event]:
-        out: list[Event] = []
-        if control:
-            return out
-        *ended, rest = (self._line + piece).split("\n")
-        for line in ended:
-            if not self.complete:
-                self._end_line(line.removesuffix("\r"), out)
-        if self.complete:
-            return out
-        self._line = rest
-        shown = rest.removesuffix("\r")
-        if len(shown) > self._sent and self._is_text(shown):
-            self._begun = True
-            self._emit(shown[self._sent :], out)
-            self._sent = len(shown)
-        return out
-
-    def finish(self) -> list[Event]:
-        out: list[Event] = []
-        if self._line and not self.complete:
-            self._end_line(self._line, out)
-        if self._chatter and not self._opened:
-            # No fence came after what looked like chatter: it was the answer.
-            self._emit(self._chatter, out)
-        self.complete = True
-        return out
-
-    def _is_text(self, partial: str) -> bool:
-        """Whether an unfinished line is surely text of the region, and no fence, tag or chatter."""
-        stripped = partial.lstrip()
-        if not stripped or stripped[0] in "`~<" or self._chatter:
-            return False
-        return self._begun or (len(stripped) >= TELLING and not re.match(CHATTER_START, stripped, re.IGNORECASE))
-
-    def _end_line(self, line: str, out: list[Event]) -> None:
-        self._line = ""
-        sent, self._sent = self._sent, 0
-        if sent:
-            self._emit(line[sent:] + "\n", out)
-        elif TAG.match(line):
-            self.complete = self._opened and "/" in line
-        elif FENCE.match(line) and not self._opened:
-            self._begun, self._chatter, self._blank = True, "", 0
-        elif FENCE.match(line) and not self._fences_in_region:
-            self.complete = True
-        elif not self._opened and not self._begun and CHATTER.match(line):
-            self._chatter += line + "\n"
-        elif not line.strip():
-            self._blank += 1
-        else:
-            self._begun = True
-            self._emit(self._chatter + line + "\n", out)
-            self._chatter = ""
-
-    def _emit(self, text: str, out: list[Event]) -> None:
-        if not self._opened:
-            self._opened, self._blank = True, 0
-            out.append(Hunk(1, self._lines))
-        out.append(Text("\n" * self._blank + text))
-        self._blank = 0
 
 
 class StopAt:

@@ -121,7 +121,6 @@ class Worker:
             threads=options.threads,
             batch_threads=options.batch_threads,
             extra_buffers=options.extra_buffers,
-            gpu_layers=options.gpu_layers,
             abort=self.abort,
             progress=self._loading,
         )
@@ -408,13 +407,12 @@ class Worker:
         ended = False
         try:
             for token in chosen:
-                piece = self._context.piece(token)
-                ended = piece.end or token == self._end
-                events += stream.end() if ended else stream.read(piece.text, piece.control)
+                ended = token == self._end or self._context.is_end(token)
+                events += stream.end() if ended else stream.read(self._context.piece(token), self._context.is_control(token))
                 if ended or stream.reader.complete:
                     break
         except Malformed as fault:
-            return self._finish(stream, "failed", f"The model's answer broke its form ({fault}); nothing was changed.", revert=True)
+            return self._finish(stream, "failed", fault.reason, revert=True)
         events += stream.progress(now)
         if events:
             self._emit(stream.id, events)

@@ -101,11 +101,12 @@ export interface Card extends Figures {
   engine?: EngineName;
   model: string;
   continues: string | null;
-  /** Missing on cards of earlier versions, as `retries`. */
+  /** Missing on cards of earlier versions. */
   chain?: Link[];
-  retries?: string | null;
   outcome: Outcome;
   reason: string | null;
+  /** Cards of earlier versions have none. */
+  notes?: string[];
   started_at: string;
   undone: boolean;
   kept: boolean;
@@ -126,7 +127,7 @@ export type ToServer =
     }
   | { type: "run.steer"; run: string; instruction: string }
   | { type: "run.stop"; run?: string }
-  | { type: "run.undo" | "run.retry" | "run.continue"; run: string }
+  | { type: "run.undo"; run: string }
   | { type: "run.keep"; run: string; variant?: number };
 
 export type ToClient =
@@ -176,7 +177,6 @@ export type ToClient =
       engine: EngineName;
       continues: string | null;
       chain: Link[];
-      retries: string | null;
     }
   | {
       type: "run.started";
@@ -190,7 +190,6 @@ export type ToClient =
       model: string;
       continues: string | null;
       chain: Link[];
-      retries: string | null;
       notes: string[];
     }
   | ({ type: "run.progress"; run: string } & Figures)

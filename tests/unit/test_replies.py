@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from editor.edits import Insert, RegionDiff
-from inference.api import Hunk, Text
-from inference.replies import Malformed, PatchReader, Reader, RewriteReader
+from inference.api import Hunk, Task, Text
+from inference.replies import Malformed, PatchReader, Reader
+from inference.rewrites import RewriteReader
 
 OLD = "def f(a):\n    return a\n# end"
 NEW = "def f(a):\n    return a + 1\n# end"
@@ -37,7 +38,7 @@ def rewrite(old: str, reply: str, sizes: list[int]) -> str:
         size = sizes[len(pieces) % len(sizes)]
         pieces.append((reply[at : at + size], False))
         at += size
-    return result(RewriteReader(old.count("\n") + 1, old), old, pieces)
+    return result(RewriteReader(Task("room", "ada", "f.py", "", old, "", "add one")), old, pieces)
 
 
 REPLIES = {
