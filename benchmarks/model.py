@@ -32,7 +32,7 @@ def bare_loop(path: Path, threads: int) -> float:
         context.decode([(0, i, token, i == len(tokens) - 1) for i, token in enumerate(tokens)])
         token = context.argmax(len(tokens) - 1)
         begun, count = time.perf_counter(), 0
-        while token is not None and not context.is_end(token):
+        while token is not None and not context.piece(token).end:
             context.decode([(0, len(tokens) + count, token, True)])
             token = context.argmax(0)
             count += 1

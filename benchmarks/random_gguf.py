@@ -34,8 +34,10 @@ def make(
     quantization: str = "Q4_0",
     seed: int = 0,
     short_lines: bool = False,
+    norm: float = 1.0,
 ) -> None:
-    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line."""
+    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line.
+    ``norm``: what the last layer's output is multiplied by; not a number, and neither is what the model says."""
     kind = GGMLQuantizationType[quantization]
     reader = GGUFReader(vocabulary)
     writer = GGUFWriter(out, "qwen2")
@@ -81,7 +83,7 @@ def make(
         matrix(at + "ffn_gate.weight", inner, width)
         matrix(at + "ffn_up.weight", inner, width)
         matrix(at + "ffn_down.weight", width, inner)
-    vector("output_norm.weight", width, 1)
+    vector("output_norm.weight", width, norm)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

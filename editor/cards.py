@@ -1,10 +1,11 @@
-"""The cards of a room's finished runs: made, shown to everybody, and saved."""
+"""The cards of a room's finished runs: made, shown to everybody, and saved with what it takes to undo the run or do it again."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 from editor import storage
@@ -12,18 +13,39 @@ from editor.languages import highlighted_diff
 from editor.models import RunRecord
 from editor.room import Room
 from editor.run import Run
+from editor.undo import Edit
 
 log = logging.getLogger(__name__)
 
 CARDS = 200
 
 
+@dataclass
+class Past:
+    """What is kept of a finished run beside its card. ``regions``: the first line, and the text before and after it."""
+
+    edit: Edit
+    regions: list[tuple[int, str, str]]
+    selection: dict[str, int] | None
+    engine: str
+
+    def public(self) -> dict[str, Any]:
+        return {"edit": self.edit.public(), "regions": self.regions, "selection": self.selection, "engine": self.engine}
+
+    @classmethod
+    def read(cls, saved: dict[str, Any]) -> Past:
+        regions = [(first, old, new) for first, old, new in saved["regions"]]
+        return cls(Edit.read(saved["edit"]), regions, saved["selection"], saved["engine"])
+
+
 class Cards:
-    """Owner of the timeline: run id -> card, oldest first."""
+    """Owner of the timeline: run id -> card, oldest first; and of the runs' pasts."""
 
     def __init__(self, room: Room, cards: list[dict[str, Any]]) -> None:
         self._room = room
         self._cards: OrderedDict[str, dict[str, Any]] = OrderedDict((card["run"], card) for card in cards)
+        self._pasts: dict[str, Past] = {}
+        self._loaded = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __contains__(self, run: str) -> bool:
@@ -54,6 +76,7 @@ class Cards:
             "model": run.model,
             "continues": run.continues,
             "chain": list(run.chain),
+            "retries": run.retries,
             "outcome": run.outcome,
             **run.figures,
             "reason": reason,
@@ -63,6 +86,8 @@ class Cards:
             "kept": False,
             "diff": [],
         }
+        regions = [(part.region.first, part.old, text) for part, text in zip(run.parts, new, strict=True)]
+        self._pasts[run.id] = Past(run.edit, regions, request.selection, request.engine)
         changes = [(part.old, text, part.region.first) for part, text in zip(run.parts, new, strict=True) if text != part.old]
         task = asyncio.get_running_loop().create_task(self._finish(card, changes))
         self._tasks.add(task)
@@ -79,15 +104,31 @@ class Cards:
         """To everybody, and into the database."""
         self._cards[card["run"]] = card
         while len(self._cards) > CARDS:
-            self._cards.popitem(last=False)
+            gone, _ = self._cards.popitem(last=False)
+            self._pasts.pop(gone, None)
         self._room.announce("run.card", **card)
-        session = self._room.session
-        saved = dict(card)
+        saved = {"session_id": self._room.session, "started_at": card["started_at"], "card": dict(card)}
+        if past := self._pasts.get(card["run"]):
+            saved["past"] = past.public()
 
         def save() -> None:
-            RunRecord.objects.update_or_create(id=saved["run"], defaults={"session_id": session, "started_at": saved["started_at"], "card": saved})
+            RunRecord.objects.update_or_create(id=card["run"], defaults=saved)
 
         storage.writer.call(save, kept=True).add_done_callback(_log_fault)
+
+    def regions(self, run: str) -> list[tuple[int, str, str]]:
+        """Of a run that has ended since the room was loaded."""
+        past = self._pasts.get(run)
+        return past.regions if past else []
+
+    async def pasts(self) -> dict[str, Past]:
+        """Of all runs that have one. Raises DatabaseError."""
+        if not self._loaded:
+            session = self._room.session
+            rows = await storage.read(lambda: list(RunRecord.objects.filter(session=session, past__isnull=False).values_list("id", "past")))
+            self._pasts = {run: Past.read(past) for run, past in rows if run in self._cards} | self._pasts
+            self._loaded = True
+        return self._pasts
 
 
 def _log_fault(future: Any) -> None:

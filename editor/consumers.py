@@ -26,6 +26,8 @@ NEEDS: dict[str, Action] = {
     "run.steer": "instruct",
     "run.stop": "stop",
     "run.undo": "instruct",
+    "run.retry": "instruct",
+    "run.continue": "instruct",
     "run.keep": "instruct",
 }
 
@@ -189,11 +191,15 @@ class Connection:
         elif kind == "run.steer":
             runs.steer(member, message["run"], message["instruction"])
         elif kind == "run.stop":
-            runs.stop(message.get("run"))
+            runs.stop(message.get("run"), member)
         elif kind == "run.undo":
             runs.undo(member, message["run"])
+        elif kind == "run.retry":
+            runs.retry(member, message["run"])
+        elif kind == "run.continue":
+            runs.go_on(member, message["run"])
         elif kind == "run.keep":
-            runs.keep(message["run"])
+            runs.keep(member, message["run"], message.get("variant"))
 
     def _hello(self, message: dict[str, Any]) -> None:
         room, member = self._live.room, self._member
@@ -219,6 +225,7 @@ class Connection:
         )
         self._live.runs.tell_live(member)
         self._live.runs.drafts.tell(member)
+        self._live.runs.variants.tell(member)
         if message.get("lineage") not in (None, room.lineage):
             # What it goes on to send is not read any more: nothing of the other lineage gets in.
             member.close(protocol.OTHER_LINEAGE)

@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pycrdt import Doc, Map, Text, UndoManager, merge_updates
+from pycrdt import Doc, Map, Text, merge_updates
 
 from editor import updates
 
 EMPTY_UPDATE = b"\x00\x00"
-# One undo item a run, however long the run takes.
-FOREVER_MS = 10**12
 
 
 class BadUpdate(Exception):
@@ -57,12 +55,14 @@ class Document:
         self.index = index or updates.Index(updates.Structs())
         self._on_update = on_update
         self._origin: Any = None
+        self._newest = EMPTY_UPDATE
         # The inner document's: pycrdt's own wrapper around an observer costs as much as applying a keystroke.
         self._subscription = self._doc._doc.observe(self._observe)
 
     def _observe(self, event: Any) -> None:
         update: bytes = event.update
         if update != EMPTY_UPDATE:
+            self._newest = update
             self.index.add(updates.structs(update))
             self._on_update(update, self._origin)
 
@@ -163,6 +163,16 @@ class Document:
         """Of bytes; inside of ``transaction``."""
         del self._text(file)[position : position + length]
 
+    def splice(self, file: str, position: int, deleted: int, text: str, origin: Any) -> bytes:
+        """Bytes go at a byte position and text comes there, in a transaction of its own. Returns the change as an update."""
+        self._newest = EMPTY_UPDATE
+        with self.transaction(origin):
+            if deleted:
+                self.delete(file, position, deleted)
+            if text:
+                self.insert(file, position, text)
+        return self._newest
+
     def watch(self, file: str, callback: Callable[[list[Delta], Any], None]) -> Callable[[], None]:
         """Tells of every change of a file's text with its origin, in order. Returns what ends it."""
         text = self._text(file)
@@ -186,27 +196,6 @@ class Document:
         """
         client, clock = self.own_clock()
         return {"item": {"client": client, "clock": clock - 1}, "assoc": -1}
-
-    def undo_of(self, file: str, origin: Any) -> UndoOfOrigin:
-        """Remembers from now on what transactions with this origin do to a file."""
-        return UndoOfOrigin(self, self._text(file), origin)
-
-
-class UndoOfOrigin:
-    """Takes back what one origin did and still stands; everybody else's text stays."""
-
-    def __init__(self, document: Document, text: Text, origin: Any) -> None:
-        self._document = document
-        self._manager = UndoManager(scopes=[text], capture_timeout_millis=FOREVER_MS)
-        self._manager.include_origin(origin)
-
-    def undo(self, origin: Any) -> bool:
-        """Whether there was anything to take back. ``origin`` is what observers are told."""
-        self._document._origin = origin
-        try:
-            return bool(self._manager.undo())
-        finally:
-            self._document._origin = None
 
 
 def deltas(events: list[dict[str, Any]]) -> list[Delta]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 # How far ahead a new line may find the old line that it continues or changes.
@@ -32,11 +32,13 @@ class Insert:
 
 @dataclass(frozen=True)
 class Delete:
-    """``newline``: the range is a whole line with the newline before (-1) or after it (1); 0: within a line."""
+    """``newline``: the range is a whole line with the newline before (-1) or after it (1); 0: within a line.
+    ``old``: the text that goes, unless it is the run's own."""
 
     at: int
     length: int
     newline: int = 0
+    old: str = field(default="", compare=False)
 
 
 Operation = Insert | Delete
@@ -136,15 +138,15 @@ class RegionDiff:
             self._at += 1
 
     def _drop(self, out: list[Operation]) -> None:
-        length = self._sizes[self._next]
+        line, length = self._old[self._next], self._sizes[self._next]
         self._next += 1
         if self._next < len(self._old):
-            out.append(Delete(self._at, length + 1, 1))
+            out.append(Delete(self._at, length + 1, 1, line + "\n"))
         elif self._lines:
             self._at -= 1
-            out.append(Delete(self._at, length + 1, -1))
+            out.append(Delete(self._at, length + 1, -1, "\n" + line))
         elif length:
-            out.append(Delete(self._at, length))
+            out.append(Delete(self._at, length, old=line))
 
     def _lead(self) -> int:
         """Whether a line added here needs a newline before it, not after it."""
@@ -232,7 +234,8 @@ class RegionDiff:
         for start, end, text in line_edits(old[column:], line[column + len(self._shown) :]):
             begin = at + size(old[column : column + start])
             if end > start:
-                out.append(Delete(begin, size(old[column + start : column + end])))
+                gone = old[column + start : column + end]
+                out.append(Delete(begin, size(gone), old=gone))
             if text:
                 out.append(Insert(begin, text))
             at += size(text) - size(old[column + start : column + end])

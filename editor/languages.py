@@ -56,8 +56,8 @@ def highlighted_lines(path: str, text: str) -> list[list[list[str]]]:
     return (lines + [[] for _ in range(wanted)])[:wanted]
 
 
-def highlighted_diff(path: str, old: str, new: str, first_line: int) -> list[dict[str, Any]]:
-    """A unified diff of a region as ``{op, old, new, tokens}`` lines; ``first_line`` is the region's in the file."""
+def highlighted_diff(path: str, old: str, new: str, first_line: int, context: int = CONTEXT_LINES) -> list[dict[str, Any]]:
+    """A unified diff of a region as ``{op, old, new, tokens}`` lines; ``first_line`` is the region's in the file, ``context``: unchanged lines around a change."""
     a, b = old.split("\n"), new.split("\n")
     tokens_a, tokens_b = highlighted_lines(path, old), highlighted_lines(path, new)
     out: list[dict[str, Any]] = []
@@ -73,7 +73,7 @@ def highlighted_diff(path: str, old: str, new: str, first_line: int) -> list[dic
             }
         )
 
-    for number, group in enumerate(difflib.SequenceMatcher(None, a, b, autojunk=False).get_grouped_opcodes(CONTEXT_LINES)):
+    for number, group in enumerate(difflib.SequenceMatcher(None, a, b, autojunk=False).get_grouped_opcodes(context)):
         if number:
             out.append({"op": "@", "old": None, "new": None, "tokens": []})
         for tag, i1, i2, j1, j2 in group:

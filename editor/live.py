@@ -22,11 +22,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Splice:
-    """A change of the document: ``deleted`` bytes at ``position`` go, ``text`` comes there."""
+    """A change of the document: ``deleted`` bytes at ``position`` go, which were ``old`` unless they were the run's own;
+    ``text`` comes there."""
 
     position: int
     deleted: int
     text: str
+    old: str = ""
 
 
 class LiveRegion:
@@ -122,7 +124,7 @@ class LiveRegion:
     def _delete(self, operation: Delete) -> list[Splice]:
         begin, end = operation.at, operation.at + operation.length
         pieces: list[Piece] = []
-        gone: list[tuple[int, int]] = []  # document position and bytes
+        gone: list[tuple[int, int, int]] = []  # document position, bytes, and where they are in the operation's range
         typed_inside = False
         # The newline of a line that goes: it stays where somebody typed into the line, whose characters
         # keep a line of their own.
@@ -140,7 +142,7 @@ class LiveRegion:
                 rest = piece.shadow - kept - taken
                 pieces.append(Piece(kept, kept * there))
                 if taken > 0 and there:
-                    gone.append((position + kept, taken))
+                    gone.append((position + kept, taken, shadow + kept - begin))
                     if shadow <= newline < shadow + piece.shadow:
                         newline_stood = (position + newline - shadow, len(pieces))
                 pieces.append(Piece(rest, rest * there))
@@ -149,12 +151,13 @@ class LiveRegion:
         if typed_inside and operation.newline and newline_stood:
             place, index = newline_stood
             pieces.insert(index, Piece(0, 1))
-            gone = [part for at, taken in gone for part in _without(at, taken, place)]
+            gone = [part for at, taken, within in gone for part in _without(at, taken, within, place)]
         self._pieces = pieces
         self._merge()
         out, shift = [], 0
-        for at, taken in gone:
-            out.append(Splice(at - shift, taken, ""))
+        old = operation.old.encode()
+        for at, taken, within in gone:
+            out.append(Splice(at - shift, taken, "", old[within : within + taken].decode()))
             shift += taken
         return out
 
@@ -172,9 +175,9 @@ class LiveRegion:
         self._pieces = merged
 
 
-def _without(at: int, length: int, place: int) -> list[tuple[int, int]]:
+def _without(at: int, length: int, within: int, place: int) -> list[tuple[int, int, int]]:
     """The range without one byte of it, which is at its beginning or end."""
     if not at <= place < at + length:
-        return [(at, length)]
-    rest = (at + 1, length - 1) if place == at else (at, length - 1)
+        return [(at, length, within)]
+    rest = (at + 1, length - 1, within + 1) if place == at else (at, length - 1, within)
     return [rest] if rest[1] else []

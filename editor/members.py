@@ -28,6 +28,7 @@ class Limits:
     parallel_runs: int
     drafts: int
     draft_ms: int
+    variants: int
     parallel_runs_per_person: int
     streaming_runs: int
 

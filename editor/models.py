@@ -110,12 +110,13 @@ class Author(models.Model):
 
 
 class RunRecord(models.Model):
-    """A finished run, as its card shows it."""
+    """A finished run, as its card shows it. ``past``: what taking it back and doing it again need, see ``editor/cards.py``."""
 
     id = models.CharField(primary_key=True, max_length=16)
     session = models.ForeignKey(Session, on_delete=models.CASCADE)
     started_at = models.DateTimeField()
     card = models.JSONField()
+    past = models.JSONField(null=True)
 
     class Meta:
         indexes = (models.Index(fields=("session", "started_at"), name="run_by_session"),)

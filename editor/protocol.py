@@ -88,26 +88,41 @@ TO_SERVER: dict[str, Message] = {
                 _FILE,
                 _SELECTION,
                 Field("mode", str, "`edit` rewrites a region", required=False, choices=("edit", "ask")),
-                Field("variants", int, "how many answers to make; 1 so far", required=False, limit=8),
+                Field(
+                    "variants", int, "how many replies to make; with more than 1 there is no run until one of them is taken", required=False, limit=64
+                ),
                 Field("engine", str, "`fast`, or `deep` where `welcome` names one", required=False, choices=("fast", "deep")),
             ),
         ),
         Message(
             "run.steer",
             "Gives a run that is not finished a new instruction. That run finishes as `steered`, what it wrote "
-            "stands, and a new run that `continues` it goes on in its region.",
+            "stands, and a new run that `continues` it goes on in its region. Variants are made anew: of the same instruction, others.",
             (_RUN, _INSTRUCTION),
         ),
         Message(
             "run.stop",
-            "Stops one run, or every run of the session. Nothing lands in the document after `run.finished`.",
+            "Stops one run, or every run of the session; of variants, drops all. Nothing lands in the document after `run.finished`.",
             (Field("run", str, "without it: all runs", required=False, limit=64),),
         ),
-        Message("run.undo", "Takes back what the run wrote and still stands; other people's text stays.", (_RUN,)),
+        Message(
+            "run.undo",
+            "Takes back what the run wrote and still stands, and brings back what it deleted; other people's text stays. "
+            "`run.card` says when it has happened.",
+            (_RUN,),
+        ),
+        Message(
+            "run.retry", "The same instruction on the same lines again, after undoing what stands of the run: a new run that `retries` it.", (_RUN,)
+        ),
+        Message(
+            "run.continue",
+            "Goes on where a run ended before its time, in the same lines; what it wrote stands: a new run that `continues` it.",
+            (_RUN,),
+        ),
         Message(
             "run.keep",
-            "Marks the run's edit as kept: its card is settled.",
-            (_RUN, Field("variant", int, "which variant to take", required=False, limit=8)),
+            "Marks the run's edit as kept: its card is settled. Of variants it takes one, which is applied as a run of its own.",
+            (_RUN, Field("variant", int, "which variant to take, from 0", required=False, limit=64)),
         ),
     )
 }
@@ -129,6 +144,7 @@ _EDITS = (
 )
 _CONTINUES = Field("continues", str, "the run that this one goes on from, or null")
 _CHAIN = Field("chain", list, "the earlier instructions that it goes on from, oldest first: `{by, instruction}`")
+_RETRIES = Field("retries", str, "the run that this one does again, or null")
 _FIGURES = (
     Field("tokens", int, "tokens generated"),
     Field("ttft_ms", float, "time to first token in ms, from the request to the first token; null before it"),
@@ -275,6 +291,7 @@ TO_CLIENT: dict[str, Message] = {
                 _ENGINE,
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
             ),
         ),
         Message(
@@ -291,11 +308,60 @@ TO_CLIENT: dict[str, Message] = {
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
                 _NOTES,
             ),
         ),
         Message("run.progress", "At most one each 100 ms while the run streams.", (_RUN, *_FIGURES)),
         Message("run.text", "Text that is not an edit: answers, variants and drafts.", (_RUN, Field("text", str, "to append"))),
+        Message(
+            "variants.started",
+            "Several replies to one instruction are made, to choose from. Nothing of them is in the document. Sent again when their place in the queue or their lines change.",
+            (
+                Field("run", str, "the id that `run.keep`, `run.steer` and `run.stop` take"),
+                _BY,
+                _FILE,
+                _INSTRUCTION,
+                _CHAIN,
+                Field("count", int),
+                Field("model", str),
+                Field("region", dict, "as in `run.started`; null while they wait"),
+                Field("position", int, "in the queue, 1 is next; 0: they have begun"),
+                Field("reason", str, "what they wait for, for people"),
+                Field(
+                    "changed",
+                    str,
+                    "`typed`: people have changed the lines, which a taken one works around; `rewritten`: a run has, and none can be taken; else empty",
+                ),
+            ),
+        ),
+        Message(
+            "variants.shown",
+            "One variant as it stands, while it is written at most each 100 ms. A client that reads too slowly gets the last of them only.",
+            (
+                Field("run", str),
+                Field("variant", int, "from 0"),
+                Field("state", str, "`streaming`, `done`, `same`, `declined` or `failed`"),
+                Field("same_as", int, "the variant that came out equal, or null"),
+                *_FIGURES,
+                Field("reason", str, "for people"),
+                Field("diff", list, "as in `run.card`; of one that is done, with all lines of the region"),
+                Field("check", int, "as in `draft.shown`"),
+                Field("edits", list, "as in `draft.shown`, counted from the beginning of the region"),
+            ),
+        ),
+        Message(
+            "variants.gone",
+            "The variants are there no more.",
+            (
+                Field("run", str),
+                Field("outcome", str, "`taken`, `dropped`, `steered` (new ones come) or `failed`"),
+                Field("by", dict, "who took, dropped or steered"),
+                Field("variant", int, "which was taken, or null"),
+                Field("taken", str, "the id of the run that it was applied as, or null"),
+                Field("reason", str, "for people"),
+            ),
+        ),
         Message(
             "run.finished",
             "The run has ended; nothing of it lands afterwards.",
@@ -320,6 +386,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("model", str),
                 _CONTINUES,
                 _CHAIN,
+                _RETRIES,
                 Field("outcome", str),
                 *_FIGURES,
                 Field("reason", str),
@@ -351,9 +418,10 @@ ERRORS: dict[str, str] = {
     "unauthorised": "No valid token or cookie: join the session first. HTTP only.",
     "not_found": "No such session, participant, file or run.",
     "busy": "The limit of runs of a session or of a participant is reached.",
+    "changed": "The lines that this was made for are others by now.",
     "unsupported": "Known, but this server or model cannot do it.",
     "model_unavailable": "The model is loading, or could not be loaded.",
-    "unavailable": "The database cannot be reached just now; try again. HTTP only.",
+    "unavailable": "The database cannot be reached just now; try again.",
     "unsupported_version": "The protocol version is not one that this server speaks.",
     "internal": "A fault of the server; the server's log has more.",
 }

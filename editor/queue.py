@@ -7,6 +7,7 @@ each one's own runs go in the order in which they came. A run that cannot begin 
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +24,16 @@ class Turn:
     start: Callable[[], None]
     tell: Callable[[int, str], None]
     number: int = 0
+    came: float = field(default_factory=time.monotonic)
     told: tuple[int, str] = field(default=(0, ""))
 
 
 class Queue:
-    """Owner of who waits and who streams. ``most``: runs that stream at the same time."""
+    """Owner of who waits and who streams. ``most``: runs that stream at the same time. ``waited`` hears how many seconds each waited for its turn."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, waited: Callable[[float], None] = lambda seconds: None) -> None:
         self.most = most
+        self._waited = waited
         self._waiting: list[Turn] = []
         self._streaming: set[Turn] = set()
         self._numbers = itertools.count(1)
@@ -75,6 +78,7 @@ class Queue:
             while (turn := self._next()) is not None:
                 self._waiting.remove(turn)
                 self._streaming.add(turn)
+                self._waited(time.monotonic() - turn.came)
                 now = next(self._numbers)
                 self._began[(turn.session,)] = self._began[(turn.session, turn.person)] = now
                 turn.start()

@@ -77,6 +77,19 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     return _region(lines, *block)
 
 
+def find(text: str, lines: str, near: int) -> Region | None:
+    """These whole lines where they stand in the text, nearest to line ``near`` (from 1); None where they do not."""
+    found: list[Region] = []
+    at = text.find(lines)
+    while at >= 0:
+        end = at + len(lines)
+        if (at == 0 or text[at - 1] == "\n") and (end == len(text) or text[end] == "\n"):
+            first = text.count("\n", 0, at) + 1
+            found.append(Region(at, end, first, first + lines.count("\n")))
+        at = text.find(lines, at + 1) if at < len(text) else -1
+    return min(found, key=lambda region: abs(region.first - near), default=None)
+
+
 def split_blocks(lines: list[str]) -> list[tuple[int, int]]:
     """Top-level blocks as (first, last) line indexes, without blank lines at their ends.
 

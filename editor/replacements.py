@@ -25,8 +25,8 @@ class Replacement:
     text: str
 
 
-def operations(diff: RegionDiff, events: Iterable[Event]) -> list[Operation]:
-    """What a reply does to the shadow, up to its end; figures and the like among the events are passed over."""
+def operations(diff: RegionDiff, events: Iterable[Event], complete: bool = True) -> list[Operation]:
+    """What a reply does to the shadow, up to its end if it is ``complete``; figures and the like among the events are passed over."""
     out: list[Operation] = []
     text = ""
     for event in events:
@@ -35,7 +35,7 @@ def operations(diff: RegionDiff, events: Iterable[Event]) -> list[Operation]:
         elif isinstance(event, Hunk):
             out += [*(diff.feed(text) if text else ()), *diff.hunk(event.first, event.last)]
             text = ""
-    return [*out, *(diff.feed(text) if text else ()), *diff.finish()]
+    return [*out, *(diff.feed(text) if text else ()), *(diff.finish() if complete else ())]
 
 
 def of_reply(old: str, events: Iterable[Event]) -> list[Replacement]:

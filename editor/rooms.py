@@ -55,13 +55,14 @@ class Rooms:
         make_engine: Callable[[asyncio.AbstractEventLoop], Engine],
         idle_days: int,
         make_deep: Callable[[asyncio.AbstractEventLoop], Deep | None] = lambda loop: None,
+        waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._limits = limits
         self._make_engine = make_engine
         self._make_deep = make_deep
         self._idle = timedelta(days=idle_days)
         self._engines: Engines | None = None
-        self._queue = Queue(limits.streaming_runs)
+        self._queue = Queue(limits.streaming_runs, waited)
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._live: dict[str, LiveRoom] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -97,6 +98,11 @@ class Rooms:
     def counts(self) -> tuple[int, int]:
         """Live rooms, and connections in them."""
         return len(self._live), sum(len(live.room.members) for live in self._live.values())
+
+    @property
+    def waiting(self) -> int:
+        """Runs that wait for their turn."""
+        return self._queue.waiting
 
     def epoch(self, session: str) -> int:
         """Grows whenever links or roles of a session change: who was identified in an earlier one must be identified anew."""

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from editor.document import Delta, UndoOfOrigin, bytes_to_utf16
+from editor.document import Delta, bytes_to_utf16
 from editor.edits import Insert, Operation, RegionDiff, size
 from editor.live import LiveRegion
 from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
 from editor.regions import Region
 from editor.room import Room
+from editor.undo import Edit
 from inference.api import Engine, Event, Finished, Hunk, Note, Progress, Started, Task, Text
 
 Mode = Literal["edit", "ask"]
@@ -39,6 +40,10 @@ class Request:
 
 # An earlier instruction of a chain: `{by, instruction}`, as the protocol has it.
 Link = dict[str, Any]
+
+
+# The number of a first line, and the text of some lines that began there once.
+Lines = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Owner(Protocol):
 
 
 class Run:
-    """Queued, then streaming, then finished. Owner of its parts, its caret and its undo."""
+    """Queued, then streaming, then finished. Owner of its parts and its caret; ``edit`` is what it has done."""
 
     def __init__(
         self,
@@ -120,18 +125,23 @@ class Run:
         *,
         continues: str | None = None,
         chain: tuple[Link, ...] = (),
+        retries: str | None = None,
         inherited: list[LiveRegion] | None = None,
+        lines: Sequence[Lines] = (),
         replay: Replay | None = None,
     ) -> None:
-        """Raises KeyError where the file is gone. ``chain``: the instructions that
-        led to it, oldest first; ``inherited``: the regions of the run that this one goes on from."""
+        """Raises KeyError where the file is gone. ``chain``: the instructions that led to it, oldest first; ``retries``: the run
+        that this one does again; ``inherited``: the regions of the streaming run whose place it takes; ``lines``: those of an
+        ended one."""
         self.id = secrets.token_hex(6)
         self.request = request
         self.path = room.document.path(request.file)
         self.engine = engine
         self.continues = continues
         self.chain = chain
+        self.retries = retries
         self.inherited = inherited
+        self.lines = lines
         self.replay = replay
         self.started_at = datetime.now(UTC).isoformat()
         self.state: Literal["queued", "streaming", "finished"] = "queued"
@@ -140,7 +150,7 @@ class Run:
         self.behind: str | None = None
         self.model = ""
         self.parts: list[Part] = []
-        self.undo: UndoOfOrigin | None = None
+        self.edit = Edit(request.file)
         self.card: dict[str, Any] = {}
         self._room = room
         self._owner = owner
@@ -204,7 +214,6 @@ class Run:
         text = document.text(file)
         self._unwatch = document.watch(file, self._watched)
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", region, text) for number, region in enumerate(regions, 1)]
-        self.undo = document.undo_of(file, self.origin)
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)
@@ -237,7 +246,7 @@ class Run:
         return sum(part.live.typed for part in self.parts)
 
     def _listen(self, part: Part, events: Sequence[Event]) -> None:
-        """What one tick brought of a part: one transaction."""
+        """What one tick brought of a part: it reaches everybody at once."""
         if self.state != "streaming" or part.finished:
             return
         notes, figures = self.notes, self.figures
@@ -258,16 +267,13 @@ class Run:
             return
         document, file = self._room.document, self.request.file
         self._room.authors.room_writes(document, self.request.by, self.id)
-        with document.transaction(self.origin):
-            for operation in operations:
-                for splice in part.live.carry(operation):
-                    if splice.deleted:
-                        document.delete(file, splice.position, splice.deleted)
-                    if splice.text:
-                        document.insert(file, splice.position, splice.text)
-                    for other in self.parts:
-                        if other is not part:
-                            other.live.people_changed(splice.position, splice.deleted, size(splice.text))
+        for operation in operations:
+            for splice in part.live.carry(operation):
+                # Each a transaction of its own, so that it is known which characters went with it; they go out together.
+                self.edit.note(document.splice(file, splice.position, splice.deleted, splice.text, self.origin), splice.old)
+                for other in self.parts:
+                    if other is not part:
+                        other.live.people_changed(splice.position, splice.deleted, size(splice.text))
         if self._presence and any(isinstance(operation, Insert) for operation in operations):
             self._presence.wrote()
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from editor import regions
-from editor.cards import Cards
+from editor.cards import Cards, Past
 from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
@@ -24,10 +24,14 @@ from editor.pace import Pace
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.room import Room
-from editor.run import Link, Replay, Request, Run, make_task
+from editor.run import Lines, Link, Replay, Request, Run, make_task
+from editor.undos import Undos
+from editor.variants import Variants
 from inference.api import Finished, Task
 
-UNDOABLE = 30
+# Ended runs that a steer, on its way when they ended, still finds.
+RECENT = 30
+GO_ON = "Go on where you stopped, and finish it."
 LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
 
 DEEPER = "The built-in model does small, plain edits. “Deeper” asks the larger one."
@@ -42,11 +46,13 @@ class Runs:
         self._engine = engines.fast
         self._queue = queue
         self.drafts = Drafts(room, engines.fast, pace, self._plan)
+        self.variants = Variants(room, engines, queue, self)
         self._active: dict[str, Run] = {}
         self._waiting: dict[str, Run] = {}
         self._turns: dict[str, Turn] = {}
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
+        self._undos = Undos(room, self.cards)
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
@@ -68,10 +74,13 @@ class Runs:
         region = self._choose(content, request)
         return content, region, make_task(self._room, request, content, region)
 
-    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run:
-        if variants > 1:
-            raise ProtocolError("unsupported", "This server makes one answer to an instruction, not several.")
+    def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
+        """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
         request = Request(member.person, instruction.strip(), file, selection, engine=engine)
+        if variants > 1:
+            self.drafts.drop(member.person.id)
+            self.variants.start(request, variants)
+            return None
         drafted = self._drafted(request) if engine == FAST else None
         if drafted is None:
             self.drafts.drop(member.person.id)
@@ -94,16 +103,19 @@ class Runs:
     def ask(self) -> None:
         raise ProtocolError("unsupported", "This server carries out edits; it does not answer questions yet.")
 
-    def steer(self, member: Member, run_id: str, instruction: str) -> Run:
+    def steer(self, member: Member, run_id: str, instruction: str) -> Run | None:
         """What the old run wrote stands, and a new one goes on in its region."""
         self.drafts.drop(member.person.id)
+        if run_id in self.variants:
+            self.variants.steer(member, run_id, instruction)
+            return None
         old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
         request = replace(old.request, by=member.person, instruction=instruction.strip())
         chain = (*old.chain, old.link)
         if old.outcome:
-            return self.begin(request, continues=old.id, chain=chain)
+            return self.begin(request, continues=old.id, chain=chain, lines=[(first, new) for first, _, new in self.cards.regions(old.id)])
         self._check(request, instead_of=old)
         new = Run(
             self._room,
@@ -119,21 +131,46 @@ class Runs:
         self._enter(new, lambda turn: self._queue.take_over(self._turns.pop(old.id), turn))
         return new
 
-    def begin(self, request: Request, *, continues: str | None = None, chain: tuple[Link, ...] = (), replay: Replay | None = None) -> Run:
-        """A run for a request: it starts at once or waits for its turn. With a ``replay`` it is over when this returns, unless it must wait."""
+    def begin(
+        self,
+        request: Request,
+        *,
+        continues: str | None = None,
+        chain: tuple[Link, ...] = (),
+        retries: str | None = None,
+        lines: Sequence[Lines] = (),
+        replay: Replay | None = None,
+    ) -> Run:
+        """A run for a request, in these ``lines`` where they still stand: it starts at once or waits for its turn.
+
+        With a ``replay`` it is over when this returns, unless it must wait."""
         self._check(request)
-        run = Run(self._room, self._engines.of(request.engine), request, self, continues=continues, chain=chain, replay=replay)
+        run = Run(
+            self._room,
+            self._engines.of(request.engine),
+            request,
+            self,
+            continues=continues,
+            chain=chain,
+            retries=retries,
+            lines=lines,
+            replay=replay,
+        )
         if replay and self._overlapping(run, replay.region) is None:
             self._stream(run, [replay.region])
             return run
         run.replay = None  # in a while the text will be another
         if run.engine.info.state == "ready":
-            self._choose(self._text(request.file), request)  # what cannot be is said now
+            self._regions(run)  # what cannot be is said now
         self._enter(run, self._queue.enter)
         return run
 
-    def stop(self, run_id: str | None) -> None:
-        """Stops one run, or all. A run that has ended already is no error: somebody was quicker."""
+    def stop(self, run_id: str | None, member: Member | None = None) -> None:
+        """Stops one run, or all; drops variants. A run that has ended already is no error: somebody was quicker."""
+        if run_id and member and run_id in self.variants:
+            return self.variants.drop(run_id, member)
+        if run_id is None:
+            self.variants.stop()
         for run in [*self._waiting.values(), *self._active.values()]:
             if run_id in (None, run.id):
                 self._finish(run, "stopped")
@@ -141,21 +178,51 @@ class Runs:
             raise ProtocolError("not_found", "There is no such run in this session.")
 
     def undo(self, member: Member, run_id: str) -> None:
-        run = self._done.get(run_id)
-        if run_id in self._active:
-            raise ProtocolError("busy", "The run is still writing: stop it first.")
-        if run is None or run.undo is None:
-            if run_id in self.cards:
-                raise ProtocolError(
-                    "unsupported", f"Only the session's last {UNDOABLE} runs since the server started can be undone; edit the text instead."
-                )
-            raise ProtocolError("not_found", "There is no such run in this session.")
-        self._room.authors.room_writes(self._room.document, member.person)
-        run.undo.undo(f"undo:{run.id}")
-        run.card["undone"] = True
-        self.cards.publish(run.card)
+        """Takes back what the run wrote and still stands, whenever it ran. The card says when it has happened."""
+        self._refuse_live(run_id)
+        self._undos.begin(member, run_id, lambda card, past: self._undos.undo(member.person, card, past))
 
-    def keep(self, run_id: str) -> None:
+    def retry(self, member: Member, run_id: str) -> None:
+        """The same instruction on the same lines again, after undoing what stands of it."""
+        self._refuse_live(run_id)
+
+        async def again(card: dict[str, Any], past: Past | None) -> None:
+            self._check(self._again(member, card, past))
+            if past and card["diff"]:
+                await self._undos.undo(member.person, card, past)
+            lines = [(first, old) for first, old, _ in past.regions] if past else ()
+            self.begin(self._again(member, card, past), chain=tuple(card.get("chain", ())), retries=run_id, lines=lines)
+
+        self._undos.begin(member, run_id, again)
+
+    def go_on(self, member: Member, run_id: str) -> None:
+        """Goes on where a run ended before its time: what it wrote stands, in the same lines."""
+        self._refuse_live(run_id)
+
+        async def further(card: dict[str, Any], past: Past | None) -> None:
+            if card["undone"]:
+                raise ProtocolError("unsupported", "The run was undone: there is nothing to go on from. Retry it instead.")
+            request = self._again(member, card, past)
+            if self._engines.of(request.engine).info.format != "patch":  # which knows its kinds of instruction and no others
+                request = replace(request, instruction=GO_ON)
+            link = {"by": card["by"], "instruction": card["instruction"]}
+            lines = [(first, new) for first, _, new in past.regions] if past else ()
+            self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link), lines=lines)
+
+        self._undos.begin(member, run_id, further)
+
+    def _refuse_live(self, run_id: str) -> None:
+        if run_id in self._active or run_id in self._waiting:
+            raise ProtocolError("busy", "The run is not over: stop it first.")
+
+    def _again(self, member: Member, card: dict[str, Any], past: Past | None) -> Request:
+        selection, engine = (past.selection, past.engine) if past else (None, "")
+        return Request(member.person, card["instruction"], card["file"], selection, card["mode"], engine)
+
+    def keep(self, member: Member, run_id: str, variant: int | None) -> None:
+        """Settles a finished run's card; of variants, takes one."""
+        if run_id in self.variants:
+            return self.variants.keep(member, run_id, variant or 0)
         card = self.cards.get(run_id)
         if card is None:
             raise ProtocolError("not_found", "There is no such finished run in this session.")
@@ -165,12 +232,30 @@ class Runs:
     def close(self) -> None:
         """The room goes: runs end, nothing is announced to nobody."""
         self.drafts.close()
+        self.variants.close()
         self.stop(None)
         self._engines.forget(self._room.session)
 
     @property
     def idle(self) -> bool:
-        return not self._active and not self._waiting and not self.cards.busy
+        return not self._active and not self._waiting and not self.cards.busy and not self._undos.busy
+
+    # For the variants: see variants.Host.
+
+    def check(self, request: Request) -> None:
+        self._check(request)
+
+    def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
+        return self._plan(request)
+
+    def blocked(self, request: Request) -> str:
+        return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
+
+    def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
+        text = self._text(request.file)
+        if other := next((run for run in self._active.values() if run.overlaps(request.file, text, replay.region)), None):
+            raise ProtocolError("busy", f"The model is rewriting these lines for {other.request.by.name} just now: wait until it ends, or stop it.")
+        return self.begin(request, chain=chain, replay=replay).id
 
     # From the request to the stream.
 
@@ -206,6 +291,16 @@ class Runs:
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
+    def _regions(self, run: Run) -> list[regions.Region]:
+        """What a run would rewrite now. Raises ProtocolError."""
+        text = self._text(run.request.file)
+        if run.inherited:
+            return [_still(text, live) for live in run.inherited]
+        found = [regions.find(text, lines, first) for first, lines in run.lines]
+        still = [region for region in found if region]
+        # Where its lines have changed it is a new choice, as for a new instruction.
+        return still if still and len(still) == len(found) else [self._choose(text, run.request)]
+
     def _overlapping(self, run: Run, region: regions.Region) -> Run | None:
         """The streaming run that rewrites some of these lines."""
         file = run.request.file
@@ -229,7 +324,7 @@ class Runs:
         if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
             return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
         try:
-            other = self._overlapping(run, self._choose(self._text(run.request.file), run.request))
+            other = next((other for region in self._regions(run) if (other := self._overlapping(run, region))), None)
         except ProtocolError:
             return ""  # it is said when the run begins
         run.behind = other.id if other else None
@@ -239,8 +334,7 @@ class Runs:
         """Its turn has come."""
         del self._waiting[run.id]
         try:
-            text = self._text(run.request.file)
-            self._stream(run, [_still(text, live) for live in run.inherited] if run.inherited else [self._choose(text, run.request)])
+            self._stream(run, self._regions(run))
         except ProtocolError as fault:
             self._finish(run, "failed", fault.message)
 
@@ -268,8 +362,8 @@ class Runs:
         self._room.announce("run.finished", run=run.id, outcome=outcome, **run.figures, reason=reason)
         run.card = self.cards.make(run, new, reason)
         self._done[run.id] = run
-        while len(self._done) > UNDOABLE:
-            self._done.popitem(last=False)[1].undo = None
+        while len(self._done) > RECENT:
+            self._done.popitem(last=False)
         if leave and (turn := self._turns.pop(run.id, None)):
             self._queue.leave(turn)
         elif leave:
@@ -291,8 +385,8 @@ class Runs:
         (part,) = run.parts
         assert part.finished
         outcome, reason = _outcome(run, part.finished, part.diff.changed, self._engines.deep is not None)
-        if part.finished.revert and run.undo:
-            run.undo.undo(f"undo:{run.id}")
+        if part.finished.revert:
+            self._undos.revert(run)
         self._finish(run, outcome, reason)
 
     # What everybody is told.
@@ -311,6 +405,7 @@ class Runs:
             "model": run.model,
             "continues": run.continues,
             "chain": list(run.chain),
+            "retries": run.retries,
             "notes": run.notes,
         }
 
@@ -334,7 +429,8 @@ def _queued(run: Run) -> dict[str, Any]:
         "by": request.by.public(),
         "instruction": request.instruction,
     }
-    return {**queued, "file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain)}
+    queued |= {"file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain), "retries": run.retries}
+    return queued
 
 
 def _and(names: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ class Structs:
 @lru_cache(maxsize=4)
 def structs(update: bytes) -> Structs:
     """Not to be changed. Raises Malformed."""
-    reader = _Reader(update)
+    reader = UpdateReader(update)
     try:
         reader.structs()
     except WireError as fault:
@@ -79,7 +79,7 @@ def structs(update: bytes) -> Structs:
     return reader.out
 
 
-def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]]:
+def deletions(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]]:
     """For each client where its deletions begin, and where they end. They can be very many. Raises Malformed."""
     data = np.frombuffer(update, np.uint8, offset=begin)
     ends = np.flatnonzero(data < 0x80)
@@ -104,8 +104,8 @@ def _deleted(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers]
 
 def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
     """Whether an update deletes what another, of no structs at all, does not. Raises Malformed."""
-    deleted = {client: (first, end) for client, first, end in _deleted(known, 1)}
-    for client, first, end in _deleted(update, rest):
+    deleted = {client: (first, end) for client, first, end in deletions(known, 1)}
+    for client, first, end in deletions(update, rest):
         if client not in deleted:
             return True
         order = np.argsort(deleted[client][0])
@@ -182,7 +182,7 @@ class Index:
             # Where something that is known already goes on with what is new.
             going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
             cut = any(_is_inside(pairs, place) for place in (*(new.cuts or ()), *going_on) for pairs in both)
-            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in _deleted(update, new.rest) for pairs in both):
+            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in deletions(update, new.rest) for pairs in both):
                 raise Malformed("it cuts a character in two")
 
     def _was_deleted(self, place: Place) -> bool:
@@ -201,7 +201,7 @@ def _more(known: list[T] | None, new: list[T]) -> list[T]:
     return known
 
 
-class _Reader(Reader):
+class UpdateReader(Reader):
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.out = Structs()

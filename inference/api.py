@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Outcome = Literal["done", "stopped", "declined", "failed"]
+State = Literal["asleep", "loading", "ready", "failed"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class ModelInfo:
     ``region_lines``: the most lines of a region."""
 
     name: str
-    state: Literal["asleep", "loading", "ready", "failed"] = "loading"
+    state: State = "loading"
     detail: str = ""
     progress: float | None = None
     format: str = ""
@@ -163,7 +164,9 @@ class EngineError(Exception):
 class Engine(Protocol):
     """What turns tasks into edits. Called on the event loop only; listeners are called there too."""
 
-    info: ModelInfo
+    @property
+    def info(self) -> ModelInfo:
+        """How it is now."""
 
     def watch(self, callback: Callable[[ModelInfo], None]) -> None:
         """Calls back at every change of ``info``."""

@@ -15,6 +15,7 @@ SERVER_BYTES = 300 * MIB
 
 # Cells beside one full context, for what others ask at the same time.
 CELLS_BESIDE = 8192
+LONG_CELLS = 40_960
 # Bytes a number of the cache; q8_0 has a scale for each 32 of them.
 NUMBER_BYTES = {"f16": 2.0, "q8_0": 34 / 32}
 
@@ -42,9 +43,10 @@ class Shape:
 
         As llama.cpp allocates them; a test compares this with what it reports.
         """
-        logits = BATCH * self.vocabulary * 4
-        scores = (self.heads + 1) * BATCH * tokens * 4
-        return max(logits, scores) + 5 * BATCH * self.width * 4
+        batch = micro_batch(tokens)
+        logits = batch * self.vocabulary * 4
+        scores = (self.heads + 1) * batch * tokens * 4
+        return max(logits, scores) + 5 * batch * self.width * 4
 
     def needed(self, file_bytes: int, tokens: int, held: int = 0, kv: str = "f16") -> int | None:
         """Bytes for the weights, a context of ``tokens`` and ``held`` cells (0: as many as ``cells`` says); None beyond what the model was trained for."""
@@ -52,6 +54,11 @@ class Shape:
             return None
         held = max(held, tokens) if held else cells(tokens)
         return file_bytes + self.cache_bytes(held, kv) + self.work_bytes(held)
+
+
+def micro_batch(held: int) -> int:
+    """Tokens that the graph is made for: in a long context fewer, or the scores of one batch would take gigabytes."""
+    return BATCH if held <= LONG_CELLS else BATCH // 4
 
 
 def cells(context: int) -> int:

@@ -6,9 +6,10 @@ Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the eng
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,17 @@ FEW = 32
 # A sequence's cells outside of the context.
 Saved: TypeAlias = "ctypes.Array[ctypes.c_char]"
 
-_quiet = c.llama_log_callback(lambda level, text, data: None)
+LOG_LEVEL_ERROR = 4
+# The last of llama.cpp's complaints: it returns nothing else where a file cannot be loaded.
+_complaints: deque[str] = deque(maxlen=4)
+
+
+def _hear(level: int, text: bytes, data: object) -> None:
+    if level == LOG_LEVEL_ERROR:
+        _complaints.append(text.decode(errors="replace").strip())
+
+
+_log = c.llama_log_callback(_hear)
 
 
 class ModelError(Exception):
@@ -51,31 +62,54 @@ class AbortFlag:
         self._buffer[0] = b"\x00"
 
 
+class Piece(NamedTuple):
+    """What a token stands for. ``text`` may hold half a character; control tokens have their name. ``end``: it ends a reply."""
+
+    text: bytes
+    control: bool
+    end: bool
+
+
 class Vocabulary:
     """A model file's words and what it says of itself. Raises ModelError where the file is no model.
 
     ``weights``: False loads the vocabulary alone. ``progress`` hears the share that is loaded, from 0 to 1, and gives up where it answers False.
     """
 
-    def __init__(self, path: Path, *, weights: bool = False, extra_buffers: bool = True, progress: Callable[[float], bool] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        weights: bool = False,
+        extra_buffers: bool = True,
+        gpu_layers: int = 0,
+        progress: Callable[[float], bool] | None = None,
+    ) -> None:
         if not path.is_file():
             raise ModelError(f"The model file {path} does not exist.")
         with path.open("rb") as file:
             if file.read(4) != b"GGUF":
                 raise ModelError(f"{path} is not a GGUF model file.")
-        c.llama_log_set(_quiet, ctypes.c_void_p(0))
+        _complaints.clear()
+        c.llama_log_set(_log, ctypes.c_void_p(0))
         c.llama_backend_init()
         params = c.llama_model_default_params()
         params.vocab_only = not weights
         params.use_extra_bufts = extra_buffers
+        params.n_gpu_layers = gpu_layers
         if progress:
             params.progress_callback = c.llama_progress_callback(lambda share, _: progress(share))
         self._model = c.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
-            raise ModelError(f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind.")
+            said = " ".join(" ".join(_complaints).split())
+            if "alloc" in said:
+                raise ModelError(f"There is not enough memory to load {path}. llama.cpp says: {said}")
+            raise ModelError(
+                f"{path} could not be loaded: the file is damaged, or this llama.cpp does not know its kind. It says: {said or 'nothing'}"
+            )
         self._vocab = c.llama_model_get_vocab(self._model)
         self._vocabulary = c.llama_vocab_n_tokens(self._vocab)
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, Piece] = {}
         # SentencePiece vocabularies put a space before a text that stands alone; ours are parts of one.
         self._lead: tuple[int, ...] = ()
         if c.llama_vocab_type(self._vocab) == c.LLAMA_VOCAB_TYPE_SPM:
@@ -104,8 +138,7 @@ class Vocabulary:
             count = c.llama_tokenize(self._vocab, data, len(data), buffer, -count, False, special)
         return tuple(buffer[:count])
 
-    def piece(self, token: int) -> bytes:
-        """The token's bytes; they may hold half a character. Control tokens give their name."""
+    def piece(self, token: int) -> Piece:
         known = self._pieces.get(token)
         if known is None:
             buffer = ctypes.create_string_buffer(256)
@@ -113,14 +146,9 @@ class Vocabulary:
             if length < 0:
                 buffer = ctypes.create_string_buffer(-length)
                 length = c.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
-            known = self._pieces[token] = buffer.raw[:length]
+            control, end = c.llama_vocab_is_control(self._vocab, token), c.llama_vocab_is_eog(self._vocab, token)
+            known = self._pieces[token] = Piece(buffer.raw[:length], bool(control), bool(end))
         return known
-
-    def is_control(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_control(self._vocab, token))
-
-    def is_end(self, token: int) -> bool:
-        return bool(c.llama_vocab_is_eog(self._vocab, token))
 
     def chat_template(self) -> str:
         text = c.llama_model_chat_template(self._model, None)
@@ -128,7 +156,7 @@ class Vocabulary:
 
     def bos_eos(self) -> tuple[str, str]:
         bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
-        return (self.piece(bos).decode() if bos >= 0 else "", self.piece(eos).decode() if eos >= 0 else "")
+        return (self.piece(bos).text.decode() if bos >= 0 else "", self.piece(eos).text.decode() if eos >= 0 else "")
 
     def adds_bos(self) -> bool:
         """Whether the model was trained with its first token before every text."""
@@ -154,17 +182,19 @@ class Context(Vocabulary):
         batch_threads: int = 0,
         flash: bool = False,
         kv: Literal["f16", "q8_0"] = "f16",
+        gpu_layers: int = 0,
         abort: AbortFlag | None = None,
         progress: Callable[[float], bool] | None = None,
     ) -> None:
-        super().__init__(path, weights=True, extra_buffers=extra_buffers, progress=progress)
+        super().__init__(path, weights=True, extra_buffers=extra_buffers, gpu_layers=gpu_layers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
         self.cells = max(self.size, cells) if cells else memory.cells(self.size)
         self.parameters = c.llama_model_n_params(self._model)
         params = c.llama_context_default_params()
         params.n_ctx = self.cells
-        params.n_batch = params.n_ubatch = batch
+        params.n_batch = batch
+        params.n_ubatch = min(batch, memory.micro_batch(self.cells))
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = self._threads_now = threads
         self._threads = (threads, batch_threads or threads)

@@ -15,7 +15,8 @@ class Options:
     of such sequences outside of the context. ``kv``: type of the cache's numbers.
 
     ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many). ``costs``: ms of a step by the tokens it decodes,
-    as pairs; empty: replies are not guessed at. ``longest_guess`` in tokens. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
+    as pairs; empty: replies are not guessed at. ``longest_guess`` in tokens. ``gpu_layers``: how many layers a library built for a GPU
+    keeps there. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Options:
     costs: tuple[tuple[int, float], ...] = ()
     longest_guess: int = 32
     extra_buffers: bool = True
+    gpu_layers: int = 0
     max_tokens: int = 2048
 
 

@@ -214,6 +214,11 @@ class ProcessEngine:
             self._finish(run, "stopped", reason)
 
     @property
+    def pid(self) -> int | None:
+        """The process's number, where there is one."""
+        return self._child.process.pid if self._child else None
+
+    @property
     def _working(self) -> _Child | None:
         return self._child if self._child and self._child.ready is not None else None
 
@@ -347,7 +352,9 @@ class ProcessEngine:
         self._report(Figures(restarts=1))
         given_up = self._crashes > self._patience.restarts
         if given_up:
-            self._fail(f"The model's process {what}. That was the {self._crashes}th time in a row (ENSEMBLE_MAX_RESTARTS). {WAY_OUT}")
+            self._fail(
+                f"The model's process {what}. After {self._crashes} such ends in a row it is not started again (ENSEMBLE_MAX_RESTARTS). {WAY_OUT}"
+            )
         else:
             pause = 0.0 if self._crashes == 1 else min(self._patience.pause_s * 2 ** (self._crashes - 2), self._patience.longest_pause_s)
             self._notice = f"The model's process {what}; it is started again{f' in {pause:g} s' if pause else ''}."

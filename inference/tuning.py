@@ -50,17 +50,18 @@ class Tuning:
         return 1000 / self.costs[0][1]
 
 
-def tune(path: Path, extra_buffers: bool) -> Tuning:
+def tune(path: Path, extra_buffers: bool, gpu_layers: int = 0) -> Tuning:
     """Some seconds of both cores, most of them for loading. Raises RuntimeError where the child ends badly."""
     cores = _cores()
-    found = [_ask(path, extra_buffers, spin) for spin in ((True, False) if cores > 1 else (True,))]
+    found = [_ask(path, extra_buffers, gpu_layers, spin) for spin in ((True, False) if cores > 1 else (True,))]
     # Threads that spin keep a core that somebody else could have: that has to be worth it too.
     best = max(found, key=lambda each: each.measured["score"] / WORTH**each.spin)
     return Tuning(**{**asdict(best), "measured": {f"{name}, {_way(each.spin)}": figure for each in found for name, figure in each.measured.items()}})
 
 
-def _ask(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
-    command = [sys.executable, "-m", "inference.tuning", str(path), *([] if extra_buffers else ["--no-extra-buffers"]), *(["--spin"] if spin else [])]
+def _ask(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tuning:
+    flags = [*([] if extra_buffers else ["--no-extra-buffers"]), *(["--spin"] if spin else []), "--gpu-layers", str(gpu_layers)]
+    command = [sys.executable, "-m", "inference.tuning", str(path), *flags]
     root = Path(__file__).resolve().parent.parent
     result = subprocess.run(command, cwd=root, env=os.environ | waiting(spin), capture_output=True, text=True, check=False)
     if result.returncode:
@@ -87,13 +88,13 @@ def beside() -> Iterator[None]:
         child.wait()
 
 
-def measure(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
+def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tuning:
     """In this process, as OpenMP is set up in it."""
     threads = sorted({1, max(1, _cores() // 2), _cores()})
     figures: dict[str, float] = {}
     found = []
     for flash in (False, True):
-        probe = Probe(path, extra_buffers, flash)
+        probe = Probe(path, extra_buffers, gpu_layers, flash)
         try:
             way = "flash attention" if flash else "plain attention"
             if flash and probe.decode(1, threads[0]) > 1.3 * figures[f"ms a token, plain attention, {threads[0]} threads"]:
@@ -107,7 +108,7 @@ def measure(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
             probe.close()
     found.sort(key=lambda each: each[0] * WORTH ** (each[2] > 1))
     time_of_best, flash, count = found[0]
-    probe = Probe(path, extra_buffers, flash)
+    probe = Probe(path, extra_buffers, gpu_layers, flash)
     try:
         prompts = {}
         for threads_of_batch in threads:
@@ -130,11 +131,19 @@ def measure(path: Path, extra_buffers: bool, spin: bool) -> Tuning:
 class Probe:
     """One context with some tokens in it."""
 
-    def __init__(self, path: Path, extra_buffers: bool, flash: bool) -> None:
+    def __init__(self, path: Path, extra_buffers: bool, gpu_layers: int, flash: bool) -> None:
         from inference import native
 
         self._context = native.Context(
-            path, context=CELLS, cells=CELLS, sequences=1, batch=512, threads=_cores(), extra_buffers=extra_buffers, flash=flash
+            path,
+            context=CELLS,
+            cells=CELLS,
+            sequences=1,
+            batch=512,
+            threads=_cores(),
+            extra_buffers=extra_buffers,
+            gpu_layers=gpu_layers,
+            flash=flash,
         )
         self.depth = 0
         begun = time.perf_counter()
@@ -188,9 +197,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m inference.tuning", description="Measures what suits a model on this machine.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--no-extra-buffers", action="store_true")
+    parser.add_argument("--gpu-layers", type=int, default=0)
     parser.add_argument("--spin", action="store_true", help="says how OpenMP was set up; sets nothing")
     arguments = parser.parse_args()
-    print(json.dumps(asdict(measure(arguments.model, not arguments.no_extra_buffers, arguments.spin))))
+    print(json.dumps(asdict(measure(arguments.model, not arguments.no_extra_buffers, arguments.gpu_layers, arguments.spin))))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,7 @@ class Worker:
             threads=options.threads,
             batch_threads=options.batch_threads,
             extra_buffers=options.extra_buffers,
+            gpu_layers=options.gpu_layers,
             abort=self.abort,
             progress=self._loading,
         )
@@ -407,8 +408,9 @@ class Worker:
         ended = False
         try:
             for token in chosen:
-                ended = token == self._end or self._context.is_end(token)
-                events += stream.end() if ended else stream.read(self._context.piece(token), self._context.is_control(token))
+                piece = self._context.piece(token)
+                ended = piece.end or token == self._end
+                events += stream.end() if ended else stream.read(piece.text, piece.control)
                 if ended or stream.reader.complete:
                     break
         except Malformed as fault:

@@ -83,6 +83,12 @@ SETTINGS: tuple[Setting, ...] = (
         ("auto", "on", "off"),
     ),
     Setting(
+        "ENSEMBLE_GPU_LAYERS",
+        int,
+        999,
+        "Layers of the model on the GPU, where llama.cpp was built for one (`ENSEMBLE_CMAKE_ARGS`); else without effect.",
+    ),
+    Setting(
         "ENSEMBLE_KV_TYPE",
         str,
         "f16",
@@ -131,6 +137,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ENSEMBLE_MAX_STREAMING_RUNS", int, 12, "Runs of all sessions that stream at the same time; beyond it, sessions and their people take turns."
     ),
+    Setting("ENSEMBLE_MAX_VARIANTS", int, 4, "Variants of one instruction, made at once to choose from."),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
     Setting(
         "ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS", int, 32768, "Tokens of a prompt and its answer at an address; less where it says that it holds less."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from editor import rooms
 
@@ -26,26 +25,11 @@ async def readyz(request: HttpRequest) -> HttpResponse:
         except Exception as fault:
             return f"failed: {type(fault).__name__}"
 
-    state = {"database": await sync_to_async(database)(), "model": rooms.current().engine.info.state}
+    info = rooms.current().engine.info
+    state = {"database": await sync_to_async(database)(), "model": info.state}
     ready = all(value == "ready" for value in state.values())
-    return JsonResponse({"ready": ready, **state}, status=200 if ready else 503)
-
-
-class _Rooms:
-    def collect(self) -> list[GaugeMetricFamily]:
-        live, members = rooms.current().counts()
-        return [
-            GaugeMetricFamily("ensemble_rooms", "Sessions that are live in memory.", value=live),
-            GaugeMetricFamily("ensemble_connections", "Open WebSockets.", value=members),
-        ]
-
-
-_registered = False
+    return JsonResponse({"ready": ready, **state, "reason": "" if info.state == "ready" else info.detail}, status=200 if ready else 503)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    global _registered
-    if not _registered:
-        _registered = True
-        REGISTRY.register(_Rooms())
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -44,7 +44,7 @@ def ensure(path: Path, data: Path, extra_buffers: bool) -> Tuning | None:
         return found
     log.warning("Measuring what suits the model %s on this machine (once, some seconds)", path.stem)
     try:
-        made = tuning.tune(path, extra_buffers)
+        made = tuning.tune(path, extra_buffers, config.values["ENSEMBLE_GPU_LAYERS"])
     except (RuntimeError, ValueError, TypeError) as fault:
         log.error("The model could not be measured: %s", fault)
         return None
@@ -69,7 +69,10 @@ def forget(path: Path, data: Path) -> None:
 
 def _stamp(path: Path) -> str:
     about = path.stat()
-    return f"{about.st_size} {about.st_mtime_ns} {_processor()} x{os.cpu_count()} llama-cpp-python {metadata.version('llama-cpp-python')}"
+    layers = config.values["ENSEMBLE_GPU_LAYERS"]
+    return (
+        f"{about.st_size} {about.st_mtime_ns} {_processor()} x{os.cpu_count()} gpu {layers} llama-cpp-python {metadata.version('llama-cpp-python')}"
+    )
 
 
 def _processor() -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from editor.engines import Deep
+from editor.engines import DEEP, FAST, Deep
 from editor.members import Limits
 from editor.rooms import Rooms
 from inference.api import Engine, EngineError
@@ -16,8 +16,9 @@ from inference.memory import MIB
 from inference.options import Endpoint, Options
 from inference.process import Patience, ProcessEngine
 from inference.switching import Switching
-from project import config, endpoints, models, tuning
+from project import config, endpoints, metrics, models, tuning
 from project.follow import Follower
+from project.metrics import Metered
 
 # Models up to this size decode as fast on one thread, and leave the other cores to people's keystrokes.
 ONE_THREAD_BYTES = 64 * 2**20
@@ -46,6 +47,7 @@ def options(path: Path) -> Options:
         costs=tuple((size, ms) for size, ms in known.costs) if known else (),
         longest_guess=values["ENSEMBLE_MAX_GUESSED_TOKENS"],
         extra_buffers=models.extra_buffers(),
+        gpu_layers=values["ENSEMBLE_GPU_LAYERS"],
         max_tokens=values["ENSEMBLE_MAX_RUN_TOKENS"],
     )
 
@@ -59,8 +61,8 @@ def patience() -> Patience:
     )
 
 
-def _local(path: Path, loop: asyncio.AbstractEventLoop) -> Engine:
-    return ProcessEngine(options(path), loop, patience())
+def _local(path: Path, loop: asyncio.AbstractEventLoop, role: str) -> Engine:
+    return ProcessEngine(options(path), loop, patience(), metrics.reporter(role))
 
 
 def _remote(endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> Engine:
@@ -72,7 +74,7 @@ def _remote(endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> Engine:
 
 def make_engine(loop: asyncio.AbstractEventLoop) -> Engine:
     def make(path: Path) -> Engine:
-        return _local(path, loop)
+        return _local(path, loop, FAST)
 
     if endpoints.is_remote(config.values["ENSEMBLE_MODEL"]):
         path, engine = Path(), Switching(_remote(endpoints.fast(), loop))
@@ -80,7 +82,7 @@ def make_engine(loop: asyncio.AbstractEventLoop) -> Engine:
         path, _ = models.first()
         engine = Switching(make(path))
     Follower(engine, path, make).begin(loop)
-    return engine
+    return Metered(engine, FAST)
 
 
 def make_deep(loop: asyncio.AbstractEventLoop) -> Deep | None:
@@ -89,7 +91,7 @@ def make_deep(loop: asyncio.AbstractEventLoop) -> Deep | None:
     if not reference:
         return None
     if endpoints.is_remote(reference):
-        return Deep(_remote(endpoints.deep(), loop))
+        return Deep(Metered(_remote(endpoints.deep(), loop), DEEP))
 
     def find() -> Path:
         path = models.folder().find(reference)
@@ -102,10 +104,10 @@ def make_deep(loop: asyncio.AbstractEventLoop) -> Deep | None:
             path = await asyncio.to_thread(find)
         except (UnknownModel, models.Unusable) as fault:
             raise EngineError(str(fault)) from None
-        return _local(path, loop)
+        return _local(path, loop, DEEP)
 
     lazy = Lazy(models.name_of(models.folder().find(reference)), make)
-    return Deep(lazy, lazy.wake)
+    return Deep(Metered(lazy, DEEP), lazy.wake)
 
 
 def limits() -> Limits:
@@ -114,4 +116,4 @@ def limits() -> Limits:
 
 
 def make_rooms() -> Rooms:
-    return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"], make_deep)
+    return Rooms(limits(), make_engine, config.values["ENSEMBLE_IDLE_DAYS"], make_deep, metrics.QUEUED.observe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from inference.api import Engine, Event, Finished, Task, Text
+from inference.api import Engine, Event, Finished, Started, Task, Text
 
 
 class Listener:
@@ -34,6 +34,10 @@ class Listener:
     @property
     def text(self) -> str:
         return "".join(event.text for event in self.events if isinstance(event, Text))
+
+    @property
+    def started(self) -> Started:
+        return next(event for event in self.events if isinstance(event, Started))
 
 
 async def becomes(running: Engine, condition: Callable[[], bool]) -> None:

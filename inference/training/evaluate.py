@@ -58,7 +58,7 @@ class LlamaModel:
             if self.context.decode(entries) != native.OK:
                 raise RuntimeError("llama.cpp failed")
             best = self.context.argmax(len(entries) - 1)
-            if best is None or self.context.is_end(best):
+            if best is None or self.context.piece(best).end:
                 break
             out.append(best)
             entries = [(0, len(prompt) + len(out) - 1, best, True)]
@@ -68,14 +68,14 @@ class LlamaModel:
         out: list[Segment] = []
         pending = b""
         for token in [*reply, None]:
-            control = token is None or self.context.is_control(token)
+            control = token is None or self.context.piece(token).control
             if control and pending:
                 out.append(Segment(pending.decode(errors="replace")))
                 pending = b""
             if token is not None and control:
-                out.append(Segment(self.context.piece(token).decode(), True))
+                out.append(Segment(self.context.piece(token).text.decode(), True))
             elif token is not None:
-                pending += self.context.piece(token)
+                pending += self.context.piece(token).text
         return [*out, Segment(encoding.END, True)]
 
     def __call__(self, example: Example) -> Answer:

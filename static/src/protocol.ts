@@ -101,8 +101,9 @@ export interface Card extends Figures {
   engine?: EngineName;
   model: string;
   continues: string | null;
-  /** Missing on cards of earlier versions. */
+  /** Missing on cards of earlier versions, as `retries`. */
   chain?: Link[];
+  retries?: string | null;
   outcome: Outcome;
   reason: string | null;
   /** Cards of earlier versions have none. */
@@ -127,7 +128,7 @@ export type ToServer =
     }
   | { type: "run.steer"; run: string; instruction: string }
   | { type: "run.stop"; run?: string }
-  | { type: "run.undo"; run: string }
+  | { type: "run.undo" | "run.retry" | "run.continue"; run: string }
   | { type: "run.keep"; run: string; variant?: number };
 
 export type ToClient =
@@ -177,6 +178,7 @@ export type ToClient =
       engine: EngineName;
       continues: string | null;
       chain: Link[];
+      retries: string | null;
     }
   | {
       type: "run.started";
@@ -190,6 +192,7 @@ export type ToClient =
       model: string;
       continues: string | null;
       chain: Link[];
+      retries: string | null;
       notes: string[];
     }
   | ({ type: "run.progress"; run: string } & Figures)

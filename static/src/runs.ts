@@ -32,6 +32,8 @@ export interface Run extends Figures {
   continues: string | null;
   /** The instructions that led to this one, oldest first. */
   chain: Link[];
+  /** The run that this one does again. */
+  retries: string | null;
   state: RunState;
   position: number;
   /** The run that it waits for because it rewrites these lines. */
@@ -76,16 +78,29 @@ export class Runs extends ObservableV2<{
       for (const card of runs) this.#take(card);
     });
     connection.on("run.queued", (m) => {
-      const { position, reason, behind, by, instruction, file, engine, continues, chain } = m;
+      const { position, reason, behind, by, instruction, file, engine, continues, chain, retries } = m;
       this.#change(m.run, {
-        ...{ state: "queued", position, reason, behind, by, instruction, file, engine, continues, chain },
+        ...{ state: "queued", position, reason, behind, by, instruction, file, engine, continues, chain, retries },
         path: this.files.path(file) ?? "",
       });
     });
     connection.on("run.started", (m) => {
-      const { by, file, instruction, mode, engine, model, continues, chain, notes } = m;
+      const { by, file, instruction, mode, engine, model, continues, chain, retries, notes } = m;
       this.#change(m.run, {
-        ...{ state: "streaming", by, file, instruction, mode, engine, model, continues, chain, notes, reason: null },
+        ...{
+          state: "streaming",
+          by,
+          file,
+          instruction,
+          mode,
+          engine,
+          model,
+          continues,
+          chain,
+          retries,
+          notes,
+          reason: null,
+        },
         path: this.files.path(file) ?? "",
         lines: { first: m.region.first_line, last: m.region.last_line },
       });
@@ -172,10 +187,20 @@ export class Runs extends ObservableV2<{
     return this.connection.send({ type: "run.keep", run: run.id });
   }
 
-  /** The same instruction on the same lines, as far as they are known. */
-  retry(run: Run, engine: EngineName = run.engine): boolean {
+  /** The same instruction on the same lines again, after undoing what stands. */
+  retry(run: Run): boolean {
+    return this.connection.send({ type: "run.retry", run: run.id });
+  }
+
+  /** Goes on where the run ended before its time. */
+  goOn(run: Run): boolean {
+    return this.connection.send({ type: "run.continue", run: run.id });
+  }
+
+  /** The same instruction by the larger model, on the same lines as far as they are known; what stands stays. */
+  deeper(run: Run): boolean {
     const span = this.span(run);
-    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined, engine);
+    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined, "deep");
   }
 
   /** The model that is asked for more than the usual one gives; null where the server has none. */
@@ -189,26 +214,12 @@ export class Runs extends ObservableV2<{
   }
 
   #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
-    const { by, file, path, instruction, mode, model, continues, reason, notes, undone, kept, diff } = card;
-    const { engine = "fast", chain = [] } = card;
+    const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
+    const { engine = "fast", chain = [], retries = null, notes = [] } = card;
     const { tokens, ttft_ms, tokens_per_s } = card;
     this.#change(id, {
-      ...{
-        by,
-        file,
-        path,
-        instruction,
-        mode,
-        engine,
-        model,
-        continues,
-        chain,
-        reason,
-        notes: notes ?? [],
-        undone,
-        kept,
-        diff,
-      },
+      ...{ by, file, path, instruction, mode, engine, model, continues, chain, retries, reason, notes, undone, kept },
+      diff,
       ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
     });
   }
@@ -223,6 +234,7 @@ export class Runs extends ObservableV2<{
           engine: "fast",
           model: "",
           continues: null,
+          retries: null,
           chain: [],
           state: "queued",
           position: 0,

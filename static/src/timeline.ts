@@ -122,6 +122,7 @@ export class Timeline {
       ),
       ...(run.chain.length > 0 ? [chain(run)] : []),
       h("p", { class: "card-instruction" }, run.instruction),
+      ...(run.retries ? [h("p", { class: "card-note" }, "Again, after the first try was undone.")] : []),
       ...(run.reason ? [h("p", { class: "card-reason" }, run.reason)] : []),
       ...run.notes.map((note) => h("p", { class: "card-note" }, note)),
       ...(run.text ? [h("p", { class: "card-text" }, run.text)] : []),
@@ -172,10 +173,26 @@ export class Timeline {
         buttons.push(button("Keep", "check", () => runs.keep(run)));
       }
       if (run.kept) buttons.push(h("span", { class: "settled" }, icon("check"), "Kept"));
-      if (run.state !== "steered") buttons.push(button("Retry", "retry", () => runs.retry(run)));
+      if ((run.state === "stopped" || run.state === "failed") && run.diff.length > 0 && !run.undone)
+        buttons.push(
+          button("Continue", "play", () => runs.goOn(run), {
+            title: "Goes on where it ended, in the same lines",
+            "data-testid": "continue-run",
+          }),
+        );
+      if (run.state !== "steered")
+        buttons.push(
+          button("Retry", "retry", () => runs.retry(run), {
+            title:
+              run.undone || run.diff.length === 0
+                ? "The same again"
+                : "Undoes what stands of it, and does the same again",
+            "data-testid": "retry-run",
+          }),
+        );
       if (run.state !== "steered" && run.mode === "edit" && run.engine === "fast" && runs.deep)
         buttons.push(
-          button("Deeper", "deeper", () => runs.retry(run, "deep"), {
+          button("Deeper", "deeper", () => runs.deeper(run), {
             "data-testid": "deeper",
             title: deeperHint(runs.deep),
           }),

@@ -140,6 +140,26 @@ def test_a_run_on_the_same_lines_waits_and_can_become_a_steer(chatting_server: S
     expect(ada.get_by_test_id("stop-button")).to_be_hidden()
 
 
+def test_after_a_stop_continue_goes_on_and_retry_begins_again(chatting_server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace", color_scheme="dark", viewport={"width": 390, "height": 844})
+    enter(grace, open_session(ada, chatting_server, "x = 1\n"))
+    instruct(ada, "write a poem")
+    wait_for_text(ada, "text.split('\\n').length > 4")
+    ada.get_by_test_id("stop-button").click()
+    ada.get_by_test_id("continue-run").click()
+    streaming = ada.locator("[data-testid=run-card][data-outcome=streaming]")
+    expect(streaming).to_contain_text("Go on where you stopped")
+    expect(streaming.get_by_test_id("chain")).to_contain_text("Ada write a poem")
+    ada.get_by_test_id("stop-button").click()
+    # A run that stands is undone first; the one that went on from it is another.
+    first = ada.get_by_test_id("run-card").first
+    first.get_by_test_id("retry-run").click()
+    expect(first).to_contain_text("Undone")
+    expect(streaming).to_contain_text("Again, after the first try was undone.")
+    ada.get_by_test_id("stop-button").click()
+    expect(ada.get_by_test_id("stop-button")).to_be_hidden()
+
+
 def test_the_bar_opens_at_the_caret(server: Server, people: People) -> None:
     ada = people("Ada")
     open_session(ada, server, GREET)

@@ -19,6 +19,7 @@ from pycrdt import Doc, Map, Text
 from editor import protocol, rooms, storage, updates, wire
 from editor.consumers import Connection
 from editor.document import Document, new_document
+from editor.engines import Engines
 from editor.members import Person
 from editor.models import Session
 from editor.pace import Pace
@@ -26,6 +27,7 @@ from editor.queue import Queue
 from editor.room import Room
 from editor.rooms import LiveRoom, Rooms
 from editor.runs import Runs
+from editor.warming import Warming
 from inference.api import ModelInfo
 from project.wiring import limits
 from tests.conftest import ROOT
@@ -89,7 +91,8 @@ class Bench:
         text = "".join(f"line {number} é😀\n" for number in range(40))
         document = new_document((("a.py", text), ("b.md", "# B\n")))
         self.room = Room(row, document, updates.Index(updates.structs(document)), {}, limits())
-        self.live = LiveRoom(self.room, Runs(self.room, Silent(), [], Pace(300), Queue(4)))  # type: ignore[arg-type]
+        engines = Engines(Silent())  # type: ignore[arg-type]
+        self.live = LiveRoom(self.room, Runs(self.room, engines, [], Pace(300), Queue(4)), Warming(self.room, engines.fast))
         self.room.on_broken = lambda: self.codes.update(("broken",))
         for file in self.room.document.files():
             self.room.document.watch(file, lambda changes, origin: None)  # as runs do
@@ -146,7 +149,7 @@ def _characters(document: Document) -> dict[str, str]:
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "writer", Nowhere())
     registry = Rooms(limits(), lambda loop: Silent(), 30)  # type: ignore[arg-type, return-value]
-    registry._engine = Silent()  # type: ignore[assignment]
+    registry._engines = Engines(Silent())  # type: ignore[arg-type]
     monkeypatch.setattr(rooms, "_current", [registry])
 
 

@@ -132,6 +132,8 @@ WAYS: tuple[tuple[Action, str, Callable[[Someone], Awaitable[bool]]], ...] = (
     ("instruct", "run.start", message("run.start", instruction="x", file="f")),
     ("instruct", "run.steer", message("run.steer", run="r", instruction="x")),
     ("instruct", "run.undo", message("run.undo", run="r")),
+    ("instruct", "run.retry", message("run.retry", run="r")),
+    ("instruct", "run.continue", message("run.continue", run="r")),
     ("instruct", "run.keep", message("run.keep", run="r")),
     ("stop", "run.stop", message("run.stop")),
     ("history", "GET history", http("GET", "/history")),

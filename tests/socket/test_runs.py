@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.conftest import Server, join
+import httpx
+
+from tests.conftest import Server, bearer, join
 
 GREET = 'def greet(name):\n    print("Hello " + name)\n'
 DOCSTRING = "add a docstring: Say hello."
@@ -189,7 +191,7 @@ async def test_bad_requests_get_a_typed_answer_and_change_nothing(server: Server
             ({"type": "run.start", "file": file}, "bad_message"),
             ({"type": "run.start", "instruction": "x" * 5000, "file": file}, "bad_message"),
             ({"type": "run.start", "instruction": "x", "file": file, "selection": {"anchor": -1, "head": 0}}, "bad_message"),
-            ({"type": "run.start", "instruction": "x", "file": file, "variants": 3}, "unsupported"),
+            ({"type": "run.start", "instruction": "x", "file": file, "variants": 5}, "bad_message"),
             ({"type": "run.start", "instruction": "x", "file": file, "mode": "ask"}, "unsupported"),
             ({"type": "run.stop", "run": "nowhere"}, "not_found"),
             ({"type": "run.steer", "run": "nowhere", "instruction": "x"}, "not_found"),
@@ -253,3 +255,93 @@ async def test_a_selection_that_is_too_long_is_refused_and_nobody_is_thrown_out(
         assert "47" in error["message"]
         ada.send("run.start", instruction="change x to 2", file=file, selection={"anchor": 0, "head": 5})
         await ada.message("run.finished")
+
+
+async def test_an_undo_works_after_a_restart_and_the_models_text_is_still_marked_as_its(tmp_path: Path) -> None:
+    """Removes what the run wrote and still stands, brings back what it deleted, and leaves everybody else's text."""
+    server = Server(tmp_path / "data")
+    try:
+        session = server.session(("greet.py", GREET))
+        async with join(server, session) as ada:
+            file = await ada.ready("greet.py")
+            ada.send("run.start", instruction=DOCSTRING, file=file)
+            run = (await ada.message("run.finished", outcome="done"))["run"]
+            ada.send("run.start", instruction="rename greet to welcome", file=file)
+            renamed = (await ada.message("run.card", instruction="rename greet to welcome"))["run"]
+            before = server.text(session, "greet.py")
+            with ada.doc.transaction():
+                ada.text_of("greet.py").insert(0, "# mine\n")
+                place = str(ada.text_of("greet.py")).encode().index(b"hello.")
+                ada.text_of("greet.py").insert(place, "MINE")
+            await ada.all_saved()
+        assert server.stop() == 0
+        server.start()
+        async with httpx.AsyncClient(headers=bearer(session["tokens"]["edit"]), timeout=60) as client:
+            history = (await client.get(f"{server.url}/api/sessions/{session['id']}/history")).json()
+        assert {run, renamed} <= {author["run"] for author in history["authors"]}
+        async with join(server, session, name="Grace") as grace:
+            await grace.ready("greet.py")
+            grace.send("run.undo", run=renamed)
+            card = await grace.message("run.card", run=renamed)
+            assert card["undone"]
+            await grace.wait(lambda: "welcome" not in str(grace.text_of("greet.py")))
+            grace.send("run.undo", run=run)
+            await grace.message("run.card", run=run, undone=True)
+            await grace.wait(lambda: '"""' not in str(grace.text_of("greet.py")))
+            now = str(grace.text_of("greet.py"))
+            assert now.replace("MINE", "") == "# mine\n" + GREET, before
+            grace.send("run.undo", run=run)
+            await grace.wait(lambda: len([m for m in grace.messages if m["type"] in ("run.card", "error")]) >= 2)
+        assert server.text(session, "greet.py") == now
+        assert server.stop() == 0
+        server.start()
+        assert server.text(session, "greet.py") == now
+    finally:
+        server.kill()
+
+
+async def test_a_retry_undoes_the_run_and_goes_to_the_same_lines(server: Server) -> None:
+    session = server.session(("greet.py", "x = 1\n\n\n" + GREET + "\n\ny = 2\n"))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("greet.py")
+        ada.send("run.start", instruction=DOCSTRING, file=file)
+        first = (await ada.message("run.card"))["run"]
+        then = server.text(session, "greet.py")
+        assert then.count("Say hello.") == 1
+        # Lines above come and go meanwhile.
+        with grace.doc.transaction():
+            grace.text_of("greet.py").insert(0, "# one\n# two\n")
+        await grace.all_saved()
+        grace.send("run.retry", run=first)
+        started = await ada.message("run.started", retries=first)
+        assert started["region"]["first_line"] == 3, "two lines further down than the first time"
+        assert started["by"]["name"] == "Grace"
+        card = await ada.message("run.card", retries=first)
+        assert card["outcome"] == "done"
+        assert (await ada.message("run.card", run=first, undone=True))["instruction"] == DOCSTRING
+        assert server.text(session, "greet.py") == "# one\n# two\n" + then
+        ada.send("run.continue", run=first)
+        assert "undone" in (await ada.message("error", run=first))["message"]
+        ada.send("run.retry", run="nowhere")
+        await ada.message("error", code="not_found")
+
+
+async def test_continue_goes_on_in_the_lines_that_a_stopped_run_left(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", "x = 1\ny = 2\n"))
+    async with join(chatting_server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="write", file=file)
+        first = (await ada.message("run.started"))["run"]
+        await ada.wait(lambda: str(ada.text_of("a.py")).count("\n") > 4)
+        ada.send("run.continue", run=first)
+        assert (await ada.message("error"))["code"] == "busy"
+        ada.send("run.stop", run=first)
+        await ada.message("run.card", run=first)
+        stood = chatting_server.text(session, "a.py")
+        ada.send("run.continue", run=first)
+        started = await ada.message("run.started", continues=first)
+        assert [link["instruction"] for link in started["chain"]] == ["write"]
+        assert "Go on" in started["instruction"]
+        assert (started["region"]["first_line"], started["region"]["last_line"]) == (1, stood.count("\n"))
+        ada.send("run.stop")
+        await ada.message("run.card", run=started["run"])

@@ -1,4 +1,4 @@
-"""The document: bytes and UTF-16, undo by origin, and whatever clients may send."""
+"""The document: bytes and UTF-16, and whatever clients may send."""
 
 from __future__ import annotations
 
@@ -61,22 +61,6 @@ def test_watchers_are_told_changes_that_lead_to_the_text(text: str, added: str, 
                 doc.insert(file, start, added)
         assert mirror.decode() == doc.text(file)
     stop()
-
-
-def test_an_undo_takes_back_one_origin_and_leaves_the_others() -> None:
-    doc, told = document(("a", "one two three"))
-    file = next(iter(doc.files()))
-    undo = doc.undo_of(file, "run:1")
-    with doc.transaction("run:1"):
-        doc.delete(file, 4, 3)
-        doc.insert(file, 4, "2 é")
-    with doc.transaction("ada"):
-        doc.insert(file, 5, "ADA")
-    assert doc.text(file) == "one 2ADA é three"
-    undo.undo("undo:1")
-    assert doc.text(file).replace("ADA", "") == "one two three"
-    assert "ADA" in doc.text(file)
-    assert [origin for _, origin in told] == ["run:1", "ada", "undo:1"]
 
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.integers(0, 255))

@@ -14,7 +14,7 @@ from llama_cpp import llama_cpp
 from benchmarks.random_gguf import make
 from inference import header
 from inference.catalogue import Folder, UnknownModel, catalogue
-from inference.memory import BATCH, MIB, Shape, available, fit
+from inference.memory import BATCH, MIB, Shape, available, fit, micro_batch
 from project import config
 from project.bootstrap import llama
 
@@ -50,7 +50,7 @@ def test_memory_is_what_llama_cpp_takes(path: Path) -> None:
         for tokens in (4096, 32768, 65536):
             lines.clear()
             params = llama_cpp.llama_context_default_params()
-            params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max, params.kv_unified = tokens, BATCH, BATCH, 16, True
+            params.n_ctx, params.n_batch, params.n_ubatch, params.n_seq_max, params.kv_unified = tokens, BATCH, micro_batch(tokens), 16, True
             params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
             llama_cpp.llama_free(llama_cpp.llama_init_from_model(model, params))
             told = "".join(lines)

@@ -60,10 +60,10 @@ class Case:
         return [token for segment in segments for token in self.vocabulary.tokenize(segment.text, segment.control)]
 
     def text(self, tokens: list[int]) -> str:
-        return b"".join(self.vocabulary.piece(token) for token in tokens).decode()
+        return b"".join(self.vocabulary.piece(token).text for token in tokens).decode()
 
     def control(self, tokens: list[int]) -> list[str]:
-        return [self.vocabulary.piece(token).decode() for token in tokens if self.vocabulary.is_control(token)]
+        return [piece.text.decode() for piece in map(self.vocabulary.piece, tokens) if piece.control]
 
 
 CASES = {
@@ -125,7 +125,7 @@ def test_a_growing_instruction_leaves_the_tokens_before_it(case: Case) -> None:
 
 def test_the_end_of_a_turn_ends_the_reply(case: Case) -> None:
     tokens = case.vocabulary.tokenize(case.template.end_of_turn, True)
-    assert len(tokens) == 1 and case.vocabulary.is_end(tokens[0])
+    assert len(tokens) == 1 and case.vocabulary.piece(tokens[0]).end
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
@@ -144,7 +144,7 @@ def test_texts_in_parts_have_exactly_their_characters(any_vocabulary: Vocabulary
     """SentencePiece would put a space before each part, and so change an indentation."""
     parts = ["def f():\n", "    return 1", "\n", "x", "  y\n", "👋"]
     tokens = [token for part in parts for token in any_vocabulary.tokenize(part, False)]
-    assert b"".join(any_vocabulary.piece(token) for token in tokens).decode() == "".join(parts)
+    assert b"".join(any_vocabulary.piece(token).text for token in tokens).decode() == "".join(parts)
 
 
 def test_the_first_token_that_a_vocabulary_wants_is_there_once() -> None:

@@ -1,0 +1,368 @@
+"""Variants: several replies to one instruction, made at once from one warm cache, for people to choose from.
+
+Nothing of them is in the document until one is taken; that one is then a run like any other. Meanwhile a live region
+follows what people do to the lines, so that it still fits. Everything here runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from editor.document import Delta, bytes_to_utf16
+from editor.drafts import drawn
+from editor.edits import RegionDiff, size
+from editor.engines import Engines
+from editor.languages import MOST_LINES, highlighted_diff
+from editor.live import LiveRegion
+from editor.members import Member
+from editor.protocol import ProtocolError
+from editor.queue import Queue, Turn
+from editor.regions import Region
+from editor.replacements import apply, condense, operations, tidy
+from editor.room import Room
+from editor.run import Link, Replay, Request
+from inference.api import Engine, Event, Finished, Hunk, Progress, Task, Text
+
+# Between two messages of one variant while it streams.
+SHOW_S = 0.1
+
+State = Literal["streaming", "done", "same", "declined", "failed"]
+
+
+class Host(Protocol):
+    """What the room's runs do for variants. Each raises ProtocolError."""
+
+    def check(self, request: Request) -> None:
+        """Whether it could be asked for at all."""
+
+    def plan(self, request: Request) -> tuple[str, Region, Task]:
+        """The file's text, and what a run of this request would be about now."""
+
+    def blocked(self, request: Request) -> str:
+        """Why it cannot begin yet, for people; or nothing."""
+
+    def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
+        """A run of a reply that is there already; returns its id."""
+
+
+@dataclass(eq=False)
+class Variant:
+    """``number`` counts from 0; ``sample`` is the number that the engine knows it by. ``text``: what the region would hold, once it is done."""
+
+    number: int
+    sample: int
+    key: str
+    events: list[Event] = field(default_factory=list)
+    state: State = "streaming"
+    same_as: int | None = None
+    text: str = ""
+    reason: str = ""
+    figures: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "ttft_ms": None, "tokens_per_s": None})
+    version: int = 0
+    timer: asyncio.TimerHandle | None = None
+    shown: dict[str, Any] | None = None
+
+
+@dataclass(eq=False)
+class Offer:
+    """The variants of one request. ``old`` is the region's text that they were made for, ``live`` where it is now."""
+
+    id: str
+    request: Request
+    engine: Engine
+    chain: tuple[Link, ...]
+    variants: list[Variant]
+    place: tuple[int, str] = (0, "")
+    old: str = ""
+    first_line: int = 1
+    path: str = ""
+    live: LiveRegion | None = None
+    changed: Literal["", "typed", "rewritten"] = ""
+    turn: Turn | None = None
+    unwatch: Callable[[], None] = lambda: None
+
+
+class Variants:
+    """The offers of one room, one for each person at a time. Owner of all of them."""
+
+    def __init__(self, room: Room, engines: Engines, queue: Queue, host: Host) -> None:
+        self._room = room
+        self._engines = engines
+        self._queue = queue
+        self._host = host
+        self._offers: dict[str, Offer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __contains__(self, offer: str) -> bool:
+        return offer in self._offers
+
+    # What participants ask for. Each raises ProtocolError and then has changed nothing.
+
+    def start(self, request: Request, count: int, chain: tuple[Link, ...] = (), first: int = 0, instead: Offer | None = None) -> None:
+        """``first``: the first sample; others than an earlier offer's make other replies. ``instead``: the offer that was steered."""
+        limit = self._room.limits.variants
+        if count > limit:
+            raise ProtocolError("bad_message", f"{count} variants are more than the limit of {limit} at once (ENSEMBLE_MAX_VARIANTS).")
+        self._host.check(request)
+        engine = self._engines.wanted(request.engine)
+        if engine.info.state == "ready":
+            self._host.plan(request)  # what cannot be is said now
+        for known in [offer for offer in self._offers.values() if offer is instead or offer.request.by is request.by]:
+            self._close(known, "steered" if known is instead else "dropped")
+        key = secrets.token_hex(6)
+        offer = Offer(key, request, engine, chain, [Variant(number, first + number, f"{key}.{number}") for number in range(count)])
+        self._offers[key] = offer
+
+        def tell(position: int, reason: str) -> None:
+            offer.place = (position, reason)
+            self._announce(offer)
+
+        offer.turn = Turn(self._room.session, request.by.id, lambda: self._host.blocked(request), lambda: self._begin(offer), tell)
+        self._queue.enter(offer.turn)
+
+    def steer(self, member: Member, offer_id: str, instruction: str) -> None:
+        """As many new ones, in the lines of the old ones. The same instruction again makes other replies."""
+        old = self._offers[offer_id]
+        again = instruction.strip() == old.request.instruction
+        request = replace(old.request, by=member.person, instruction=instruction.strip(), selection=self._selection(old))
+        link = {"by": old.request.by.public(), "instruction": old.request.instruction}
+        first = old.variants[-1].sample + 1 if again else 0
+        self.start(request, len(old.variants), old.chain if again else (*old.chain, link), first, old)
+
+    def keep(self, member: Member, offer_id: str, number: int) -> None:
+        """Takes one: it is applied as a run, around what people have changed meanwhile."""
+        offer = self._offers[offer_id]
+        if number >= len(offer.variants):
+            raise ProtocolError("not_found", f"There are {len(offer.variants)} variants.")
+        variant = offer.variants[number]
+        if variant.state == "streaming":
+            raise ProtocolError("busy", "This variant is still being written: wait until it is whole.")
+        if variant.state not in ("done", "same"):
+            raise ProtocolError("unsupported", f"This variant cannot be taken. {variant.reason}".strip())
+        if offer.changed == "rewritten":
+            raise ProtocolError("changed", "Another run has rewritten these lines since the variants were made: make new ones.")
+        replay = self._replay(offer, variant, f"Variant {number + 1} of {len(offer.variants)}, taken by {member.person.name}.")
+        run = self._host.apply(offer.request, replay, offer.chain)
+        self._close(offer, "taken", by=member, variant=number, run=run)
+
+    def drop(self, offer_id: str, member: Member) -> None:
+        self._close(self._offers[offer_id], "dropped", by=member)
+
+    def stop(self) -> None:
+        """Drops those that are still being made."""
+        for offer in list(self._offers.values()):
+            if offer.turn:
+                self._close(offer, "dropped")
+
+    def tell(self, member: Member) -> None:
+        """To somebody who has just come."""
+        for offer in self._offers.values():
+            self._room.tell(member, "variants.started", **self._public(offer))
+            for variant in offer.variants:
+                if variant.shown:
+                    self._room.tell(member, "variants.shown", **variant.shown)
+
+    def close(self) -> None:
+        for offer in list(self._offers.values()):
+            self._close(offer, "dropped")
+
+    # One offer.
+
+    def _selection(self, offer: Offer) -> dict[str, int] | None:
+        if offer.live is None:
+            return offer.request.selection
+        try:
+            text = self._room.document.text(offer.request.file)
+        except KeyError:
+            return None
+        return {"anchor": bytes_to_utf16(text, offer.live.start), "head": bytes_to_utf16(text, offer.live.end)}
+
+    def _begin(self, offer: Offer) -> None:
+        """Its turn has come."""
+        request = offer.request
+        try:
+            text, region, task = self._host.plan(request)
+        except ProtocolError as fault:
+            return self._close(offer, "failed", reason=fault.message)
+        offer.path, offer.first_line, offer.old = task.path, region.first, task.region
+        offer.live = LiveRegion(size(text[: region.start]), size(task.region))
+        offer.place = (0, "")
+        offer.unwatch = self._room.document.watch(request.file, lambda changes, origin: self._watched(offer, changes, origin))
+        earlier = tuple(str(link["instruction"]) for link in offer.chain)
+        self._announce(offer)
+        for variant in offer.variants:
+            offer.engine.start(variant.key, replace(task, earlier=earlier, variant=variant.sample), self._listener(offer, variant))
+
+    def _listener(self, offer: Offer, variant: Variant) -> Callable[[Sequence[Event]], None]:
+        return lambda events: self._listen(offer, variant, events)
+
+    def _watched(self, offer: Offer, changes: list[Delta], origin: Any) -> None:
+        assert offer.live
+        before = offer.changed
+        for change in changes:
+            if change.position <= offer.live.end and change.position + change.deleted >= offer.live.start:
+                # A run's own edits are many and mean to be all of its lines: what is made of both would be neither.
+                offer.changed = "rewritten" if isinstance(origin, str) else offer.changed or "typed"
+            offer.live.people_changed(change.position, change.deleted, size(change.inserted))
+        if offer.changed != before:
+            self._room.later(0, lambda: self._announce(offer) if offer.id in self._offers else None)
+
+    def _listen(self, offer: Offer, variant: Variant, events: Sequence[Event]) -> None:
+        if offer.id not in self._offers or variant.state != "streaming":
+            return
+        variant.events += events
+        for event in events:
+            if isinstance(event, Progress | Finished):
+                variant.figures = {"tokens": event.tokens, "ttft_ms": event.ttft_ms, "tokens_per_s": event.tokens_per_s}
+        last = events[-1]
+        if isinstance(last, Finished):
+            self._ended(offer, variant, last)
+        elif variant.timer is None:
+            variant.timer = self._room.later(SHOW_S, lambda: self._show(offer, variant))
+
+    def _ended(self, offer: Offer, variant: Variant, finished: Finished) -> None:
+        variant.reason = finished.reason
+        if finished.outcome != "done":
+            variant.state = "declined" if finished.outcome == "declined" else "failed"
+        else:
+            text = variant.text = apply(offer.old, self._edits(offer, variant))
+            variant.state = "declined" if text == offer.old else "done"
+            equal = [each for each in offer.variants if each.state in ("done", "same") and each.text == text]
+            # The first of those that came out equal is the one that is shown, whichever came first.
+            for each in equal[1:]:
+                if (each.state, each.same_as) != ("same", equal[0].number):
+                    each.state, each.same_as = "same", equal[0].number
+                    if each is not variant:
+                        self._show(offer, each)
+            if equal and equal[0].state == "same":
+                equal[0].state, equal[0].same_as = "done", None
+        if not variant.reason and variant.state == "declined":
+            variant.reason = "The model found nothing to change."
+        self._show(offer, variant)
+        if offer.turn and all(each.state != "streaming" for each in offer.variants):
+            turn, offer.turn = offer.turn, None
+            self._queue.leave(turn)
+
+    def _edits(self, offer: Offer, variant: Variant) -> Any:
+        if variant.state == "failed":
+            return []
+        ended = bool(variant.events) and isinstance(variant.events[-1], Finished)
+        return tidy(offer.old, condense(offer.old, operations(RegionDiff(offer.old), variant.events, ended)))
+
+    def _show(self, offer: Offer, variant: Variant) -> None:
+        if variant.timer:
+            variant.timer.cancel()
+            variant.timer = None
+        variant.version += 1
+        task = asyncio.get_running_loop().create_task(self._draw(offer, variant, variant.version))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _draw(self, offer: Offer, variant: Variant, version: int) -> None:
+        edits = self._edits(offer, variant)
+        new = apply(offer.old, edits)
+        ended = variant.state != "streaming"
+        # Whole where it is done: the page shows the result of it too.
+        lines = {"context": MOST_LINES} if ended else {}
+        diff = [] if new == offer.old else await asyncio.to_thread(highlighted_diff, offer.path, offer.old, new, offer.first_line, **lines)
+        if variant.version != version or offer.id not in self._offers or offer.live is None:
+            return  # there is more by now
+        variant.shown = {
+            "run": offer.id,
+            "variant": variant.number,
+            "state": variant.state,
+            "same_as": variant.same_as,
+            "reason": variant.reason,
+            **variant.figures,
+            "diff": diff,
+            **drawn(offer.old, edits, 0),
+        }
+        self._room.announce("variants.shown", passing=not ended, **variant.shown)
+
+    def _replay(self, offer: Offer, variant: Variant, note: str) -> Replay:
+        """The reply for the region as it is now. Raises ProtocolError."""
+        assert offer.live
+        try:
+            text = self._room.document.text(offer.request.file)
+        except KeyError:
+            raise ProtocolError("not_found", "The file is no longer there.") from None
+        region = _now(text, offer.live)
+        events = variant.events[:-1]
+        last = variant.events[-1]
+        assert isinstance(last, Finished)
+        if text[region.start : region.end] != offer.old:
+            new = merged(text, offer.live, operations(RegionDiff(offer.old), events, True))
+            events = [Hunk(1, region.last - region.first + 1), Text(new + "\n")]
+            note += " What people had changed in these lines meanwhile was kept."
+        return Replay(region, [*events, replace(last, reason=note)])
+
+    def _announce(self, offer: Offer) -> None:
+        self._room.flush()
+        self._room.announce("variants.started", **self._public(offer))
+
+    def _public(self, offer: Offer) -> dict[str, Any]:
+        request, place = offer.request, None
+        if offer.live:
+            try:
+                text = self._room.document.text(request.file)
+                region = _now(text, offer.live)
+                place = {
+                    "from": bytes_to_utf16(text, offer.live.start),
+                    "to": bytes_to_utf16(text, offer.live.end),
+                    "first_line": region.first,
+                    "last_line": region.last,
+                }
+            except KeyError:
+                place = None
+        return {
+            "run": offer.id,
+            "by": request.by.public(),
+            "file": request.file,
+            "instruction": request.instruction,
+            "chain": list(offer.chain),
+            "count": len(offer.variants),
+            "model": offer.engine.info.name,
+            "region": place,
+            "position": offer.place[0],
+            "reason": offer.place[1],
+            "changed": offer.changed,
+        }
+
+    def _close(
+        self, offer: Offer, outcome: str, *, by: Member | None = None, variant: int | None = None, run: str | None = None, reason: str = ""
+    ) -> None:
+        if self._offers.pop(offer.id, None) is None:
+            return
+        offer.unwatch()
+        for each in offer.variants:
+            if each.timer:
+                each.timer.cancel()
+            if each.state == "streaming":
+                offer.engine.stop(each.key)
+        if offer.turn:
+            turn, offer.turn = offer.turn, None
+            self._queue.leave(turn)
+        who = (by.person if by else offer.request.by).public()
+        self._room.announce("variants.gone", run=offer.id, outcome=outcome, by=who, variant=variant, taken=run, reason=reason)
+
+
+def merged(text: str, live: LiveRegion, steps: Sequence[Any]) -> str:
+    """What the region would hold if the steps, made for its old text, were carried over to it as it is now in the file's text."""
+    live = copy.deepcopy(live)
+    data = text.encode()
+    for step in steps:
+        for splice in live.carry(step):
+            data = data[: splice.position] + splice.text.encode() + data[splice.position + splice.deleted :]
+    return data[live.start : live.end].decode()
+
+
+def _now(text: str, live: LiveRegion) -> Region:
+    """Where a region lies in the file's text."""
+    data = text.encode()
+    start, end = len(data[: live.start].decode()), len(data[: live.end].decode())
+    return Region(start, end, text.count("\n", 0, start) + 1, text.count("\n", 0, end) + 1)
