@@ -60,7 +60,8 @@ class Runs:
         """An instruction as it stands after a keystroke: the others see it, the model evaluates it."""
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
         request = Request(member.person, text.strip(), file, selection)
-        if self.drafts.typed(request, bool(self._active)) or not request.instruction or self._engine.info.state != "ready":
+        busy = bool(self._active) or self.variants.chosen_by(member.person)
+        if self.drafts.typed(request, busy) or not request.instruction or self._engine.info.state != "ready":
             return
         try:
             _, _, task = self._plan(request)

@@ -19,7 +19,7 @@ from editor.edits import RegionDiff, size
 from editor.engines import Engines
 from editor.languages import MOST_LINES, highlighted_diff
 from editor.live import LiveRegion
-from editor.members import Member
+from editor.members import Member, Person
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.regions import Region
@@ -100,6 +100,10 @@ class Variants:
 
     def __contains__(self, offer: str) -> bool:
         return offer in self._offers
+
+    def chosen_by(self, person: Person) -> bool:
+        """Whether somebody has variants to choose from: what they type then is for those."""
+        return any(offer.request.by is person for offer in self._offers.values())
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 

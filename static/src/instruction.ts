@@ -11,12 +11,14 @@ import { INSTRUCTION_LIMIT, type Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
 import { figures } from "./timeline";
+import type { Variants } from "./variants";
 
 interface Options {
   connection: Connection;
   editor: Editor;
   files: FileStore;
   drafts: Drafts;
+  variants: Variants;
   runs: Runs;
   rights: Rights;
   isMe: (participant: string) => boolean;
@@ -24,6 +26,7 @@ interface Options {
 
 const FLOAT_WIDTH = 480;
 const HISTORY = 50;
+const VARIANTS = 3;
 // Somebody writes in the lines of a draft: another one when they rest for a moment.
 const RETRY_MS = 250;
 
@@ -31,6 +34,7 @@ export class InstructionBar {
   readonly #form = need<HTMLFormElement>("#instruction");
   readonly #input = need<HTMLTextAreaElement>("#instruction-input");
   readonly #button = need<HTMLButtonElement>("#run-button");
+  readonly #more = need<HTMLButtonElement>("#run-more");
   readonly #typing = need("#typing");
   readonly #strip = need("#strip");
   readonly #stop = need<HTMLButtonElement>("#stop-button");
@@ -51,6 +55,12 @@ export class InstructionBar {
     const { connection, runs, drafts } = options;
     this.#hint = new DraftHint(drafts, options.editor, options.files);
     drafts.on("change", () => this.#showButton());
+    options.variants.on("change", () => this.#showButton());
+    options.variants.on("begin", (offer) => {
+      if (options.isMe(offer.by.participant)) this.#given = "";
+      this.#showTyping(offer.by.participant, "", "", "");
+    });
+    options.variants.on("gone", () => this.#tellAgain(RETRY_MS));
     drafts.on("lost", (participant) => options.isMe(participant) && this.#tellAgain(RETRY_MS));
     drafts.on("state", ({ state }) => state === "on" && this.#tellAgain(RETRY_MS));
     connection.on("instruction.typed", (m) => this.#showTyping(m.participant, m.name, m.color, m.text));
@@ -144,6 +154,16 @@ export class InstructionBar {
       if (this.#form.classList.contains("floating"))
         setTimeout(() => this.#form.contains(document.activeElement) || this.#dock(), 0);
     });
+    const menu = need("#run-menu");
+    menu.addEventListener("toggle", () => {
+      const box = this.#button.getBoundingClientRect();
+      menu.style.bottom = `${innerHeight - box.top + 8}px`;
+      menu.style.right = `${Math.max(8, innerWidth - this.#more.getBoundingClientRect().right)}px`;
+    });
+    need("#run-variants").addEventListener("click", () => {
+      menu.hidePopover();
+      this.#askVariants();
+    });
     this.#stop.addEventListener("click", () => this.#stopLive());
     addEventListener("resize", () => this.#place());
     editor.view.scrollDOM.addEventListener("scroll", () => this.#place(), { passive: true });
@@ -162,7 +182,10 @@ export class InstructionBar {
 
   #key(event: KeyboardEvent): void {
     if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.#askVariants();
+    } else if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       // Alt+Enter: a run of its own although another is writing.
       this.#submit(event.altKey);
@@ -176,6 +199,11 @@ export class InstructionBar {
       this.#o.drafts.dropMine();
     } else if (event.key === "Escape") {
       event.preventDefault();
+      const offer = this.#o.variants.mine();
+      if (offer) {
+        this.#o.variants.drop(offer);
+        return;
+      }
       const own = this.#o.runs.live().findLast((run) => this.#o.isMe(run.by.participant));
       if (own && !own.stopping) this.#o.runs.stop(own);
       this.#dock();
@@ -201,11 +229,29 @@ export class InstructionBar {
 
   #submit(apart: boolean): void {
     const text = this.#input.value.trim();
-    const { editor, runs } = this.#o;
+    const { editor, runs, variants } = this.#o;
     if (text === "" || editor.file === null || this.#button.disabled) return;
     const steered = apart ? undefined : runs.steerable(editor.file);
+    const offer = apart ? undefined : variants.mine();
+    const sent = offer
+      ? variants.steer(offer, text)
+      : steered
+        ? runs.steer(steered, text)
+        : runs.start(text, editor.file, editor.selection);
+    this.#gave(text, sent);
+  }
+
+  /** Several replies, to choose from. */
+  #askVariants(): void {
+    const text = this.#input.value.trim();
+    const { connection, editor, variants } = this.#o;
+    if (text === "" || editor.file === null || this.#button.disabled) return;
+    const count = Math.min(VARIANTS, connection.limits.max_variants ?? VARIANTS);
+    this.#gave(text, variants.start(text, editor.file, editor.selection, count));
+  }
+
+  #gave(text: string, sent: boolean): void {
     clearTimeout(this.#retry);
-    const sent = steered ? runs.steer(steered, text) : runs.start(text, editor.file, editor.selection);
     if (!sent) {
       toast("You are offline: the model cannot be asked until the connection is back.", "warn");
       return;
@@ -222,7 +268,7 @@ export class InstructionBar {
     this.#showButton();
     if (this.#form.classList.contains("floating")) {
       this.#dock();
-      editor.focus();
+      this.#o.editor.focus();
     }
   }
 
@@ -253,7 +299,8 @@ export class InstructionBar {
   /** The draft that Enter takes. */
   #draft(): Draft | null {
     const { drafts, runs } = this.#o;
-    return this.#input.value.trim() === "" || runs.live().length > 0 ? null : drafts.mine();
+    const busy = runs.live().length > 0 || this.#o.variants.mine() !== undefined;
+    return this.#input.value.trim() === "" || busy ? null : drafts.mine();
   }
 
   #refused(run: string | undefined): void {
@@ -281,7 +328,7 @@ export class InstructionBar {
   }
 
   #showButton(): void {
-    const steering = this.#o.runs.live().length > 0;
+    const steering = this.#o.runs.live().length > 0 || this.#o.variants.mine() !== undefined;
     const draft = this.#draft();
     const label = steering ? "Steer" : draft ? "Take" : "Run";
     const shown = need("#run-label");
@@ -293,6 +340,7 @@ export class InstructionBar {
     this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
     this.#button.disabled =
       this.#o.editor.file === null || this.#model?.state === "failed" || this.#input.value.trim() === "";
+    this.#more.disabled = this.#button.disabled;
     this.#input.disabled = this.#o.editor.file === null;
     this.#input.maxLength = INSTRUCTION_LIMIT;
     this.#input.placeholder = steering ? "Say what should be different…" : "Type what you want changed…";

@@ -164,6 +164,40 @@ export type ToClient =
       edits: TextEdit[];
     }
   | { type: "draft.gone"; participant: string; why: string }
+  | {
+      type: "variants.started";
+      run: string;
+      by: By;
+      file: string;
+      instruction: string;
+      chain: Link[];
+      count: number;
+      model: string;
+      region: Region | null;
+      position: number;
+      reason: string;
+      changed: "" | "typed" | "rewritten";
+    }
+  | ({
+      type: "variants.shown";
+      run: string;
+      variant: number;
+      state: "streaming" | "done" | "same" | "declined" | "failed";
+      same_as: number | null;
+      reason: string;
+      diff: DiffLine[];
+      check: number;
+      edits: TextEdit[];
+    } & Figures)
+  | {
+      type: "variants.gone";
+      run: string;
+      outcome: "taken" | "dropped" | "steered" | "failed";
+      by: By;
+      variant: number | null;
+      taken: string | null;
+      reason: string;
+    }
   | { type: "saved"; client: number | null; clock: number; updates: number }
   | { type: "storage"; state: "ok" | "failing"; message: string }
   | {

@@ -29,6 +29,8 @@ import { setUpSettings } from "./settings";
 import { copyText, Share } from "./share";
 import { DocumentSize } from "./size";
 import { Timeline } from "./timeline";
+import { VariantPanel } from "./variantpanel";
+import { Variants } from "./variants";
 import { ModelWatch } from "./watch";
 
 declare global {
@@ -110,8 +112,10 @@ function start(joined: Joined, away: boolean): void {
   const runs = new Runs(connection, files);
   const isMe = (participant: string) => people.isMe(participant);
   const drafts = new Drafts(connection, files, isMe);
+  const variants = new Variants(connection, files, isMe);
   const authors = new Authors({ session, connection, rights });
   const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
+  let choice: VariantPanel | undefined;
   const editor = new Editor({
     parent: need("#editor"),
     files,
@@ -119,7 +123,7 @@ function start(joined: Joined, away: boolean): void {
     nonce,
     editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
-    ghosts: (file) => drafts.ghosts(file),
+    ghosts: (file) => [...drafts.ghosts(file), ...(choice?.ghosts(file) ?? [])],
     ghostsTouched: (ids) => drafts.touched(ids),
     tint: (text) => authors.extension(text),
     refusal: (bytes) => size.refusal(bytes),
@@ -132,8 +136,9 @@ function start(joined: Joined, away: boolean): void {
   const hosting = new Hosting(session, rights);
   const people = new People({ connection, editor, files, hosting, rights }, me);
   const panels = new Panels();
-  const watch = new ModelWatch(connection.awareness, editor, files);
   const tellOffline = () => toast("You are offline: that cannot reach the server.", "warn");
+  choice = new VariantPanel({ variants, editor, rights, isMe, offline: tellOffline });
+  const watch = new ModelWatch(connection.awareness, editor, files);
   new FilesPanel({
     ...{ session, files, editor, rights, awareness: connection.awareness },
     refusal: (bytes) => files.fullness(connection.limits.max_files) ?? size.refusal(bytes),
@@ -152,7 +157,7 @@ function start(joined: Joined, away: boolean): void {
       else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
     },
   });
-  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts });
+  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs, drafts });

@@ -1,0 +1,359 @@
+// The panel of variants: side by side on a wide page, one beside the other to swipe on a narrow one.
+import { avatar, h, icon, need } from "./dom";
+import type { Editor } from "./editor";
+import type { Ghost } from "./ghost";
+import { toast } from "./notices";
+import type { DiffLine } from "./protocol";
+import type { Rights } from "./rights";
+import { diffLine } from "./timeline";
+import type { Offer, Variant, Variants } from "./variants";
+
+interface Options {
+  variants: Variants;
+  editor: Editor;
+  rights: Rights;
+  isMe: (participant: string) => boolean;
+  offline: () => void;
+}
+
+const CONTEXT_LINES = 2;
+const COLOR = "#0f766e";
+const COUNT = ["No variants", "One variant", "Two variants", "Three variants", "Four variants"];
+
+export class VariantPanel {
+  readonly #panel = need("#variants");
+  readonly #status = need("#variants-status");
+  readonly #o: Options;
+  #selected = 0;
+  #result = false;
+  #shown = "";
+  #pending = false;
+  #asked: HTMLElement | null = null;
+
+  constructor(options: Options) {
+    this.#o = options;
+    const { variants, rights, isMe } = options;
+    variants.on("change", () => this.#schedule());
+    variants.on("begin", (offer) => {
+      if (!isMe(offer.by.participant)) return;
+      this.#asked = document.activeElement as HTMLElement | null;
+      this.#draw();
+      this.#panel.focus();
+    });
+    variants.on("gone", (offer, { outcome, by, variant, reason }) => {
+      if (outcome === "failed") toast(reason, "warn");
+      else if (outcome === "taken" && !isMe(by.participant)) toast(`${by.name} took variant ${(variant ?? 0) + 1}.`);
+      else if (outcome === "dropped" && isMe(offer.by.participant) && !isMe(by.participant))
+        toast(`${by.name} dropped the variants.`);
+    });
+    rights.on("change", () => this.#schedule());
+    this.#panel.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** The chosen variant as it would be, in the text. */
+  ghosts(file: string): Ghost[] {
+    const offer = this.#o.variants.current();
+    return offer?.file === file ? this.#o.variants.ghosts(offer, this.#selected, COLOR) : [];
+  }
+
+  /** Messages of one tick draw once. */
+  #schedule(): void {
+    if (this.#pending) return;
+    this.#pending = true;
+    queueMicrotask(() => {
+      this.#pending = false;
+      this.#draw();
+    });
+  }
+
+  #draw(): void {
+    const offer = this.#o.variants.current();
+    const had = this.#panel.contains(document.activeElement);
+    const focused = had ? (document.activeElement as HTMLElement).dataset.focus : undefined;
+    const opened = offer !== undefined && this.#shown !== offer.id;
+    if (opened) {
+      this.#shown = offer.id;
+      this.#selected = 0;
+    }
+    this.#panel.hidden = !offer;
+    if (!offer) {
+      this.#shown = "";
+      this.#panel.replaceChildren();
+      this.#status.textContent = "";
+      if (had) (this.#asked ?? need("#instruction-input")).focus();
+      this.#asked = null;
+    } else {
+      const columns = this.#panel.querySelector(".variant-columns");
+      const left = columns?.scrollLeft ?? 0;
+      this.#panel.replaceChildren(this.#head(offer), this.#tabs(offer), this.#columns(offer));
+      const now = this.#panel.querySelector<HTMLElement>(".variant-columns");
+      if (now && !opened) now.scrollLeft = left;
+      if (focused) this.#panel.querySelector<HTMLElement>(`[data-focus="${focused}"]`)?.focus();
+      else if (had) this.#panel.focus();
+      this.#tell(offer);
+    }
+    this.#o.editor.refreshGhosts();
+  }
+
+  #tell(offer: Offer): void {
+    const ended = shownOf(offer).filter((variant) => variant.state !== "streaming");
+    const all = offer.variants.size === offer.count && ended.length === shownOf(offer).length;
+    const text = all ? `${COUNT[offer.count] ?? "Variants"} are ready: press a number to take one` : "";
+    if (this.#status.textContent !== text) this.#status.textContent = text;
+  }
+
+  #head(offer: Offer): HTMLElement {
+    const may = this.#o.rights.may("instruct");
+    const view = (label: string, result: boolean) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "segment",
+          "aria-pressed": String(this.#result === result),
+          "data-focus": label,
+          onclick: () => {
+            this.#result = result;
+            this.#draw();
+          },
+        },
+        label,
+      );
+    const button = (label: string, name: string, testid: string, act: () => boolean, key = "") =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button small",
+          "data-testid": testid,
+          "data-focus": testid,
+          "aria-label": label,
+          title: label,
+          onclick: () => act() || this.#o.offline(),
+        },
+        icon(name),
+        h("span", { class: "wide-only" }, label),
+        key && h("kbd", {}, key),
+      );
+    return h(
+      "header",
+      { class: "variants-head" },
+      avatar(offer.by.name, offer.by.color),
+      h(
+        "p",
+        { class: "variants-title" },
+        h("strong", {}, COUNT[offer.count] ?? `${offer.count} variants`),
+        " ",
+        h("q", {}, offer.instruction),
+      ),
+      h(
+        "div",
+        { class: "segments", role: "group", "aria-label": "Show" },
+        view("Changes", false),
+        view("Result", true),
+      ),
+      may && button("New ones", "retry", "variants-again", () => this.#o.variants.steer(offer, offer.instruction)),
+      may && button("Drop", "close", "variants-drop", () => this.#o.variants.drop(offer), "Esc"),
+      this.#note(offer),
+    );
+  }
+
+  #note(offer: Offer): HTMLElement | null {
+    const notes = [];
+    if (offer.position > 0) notes.push(offer.reason || `Waits, place ${offer.position}.`);
+    if (offer.changed === "typed")
+      notes.push("People have changed these lines since: what you take works around that.");
+    if (offer.changed === "rewritten") notes.push("Another run has rewritten these lines since: make new ones.");
+    const same = [...offer.variants.values()].filter((variant) => variant.state === "same");
+    if (same.length > 0) {
+      const names = same.map((variant) => variant.variant + 1).join(" and ");
+      notes.push(
+        same.length + 1 === offer.count ? "All came out the same." : `${names} came out like one of the others.`,
+      );
+    }
+    return notes.length > 0
+      ? h("p", { class: "variants-note", "data-testid": "variants-note" }, notes.join(" "))
+      : null;
+  }
+
+  /** On a narrow page, where one column is seen at a time. */
+  #tabs(offer: Offer): HTMLElement {
+    return h(
+      "div",
+      { class: "variant-tabs", role: "group", "aria-label": "Variants" },
+      ...numbersOf(offer).map((number) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "segment",
+            "aria-pressed": String(number === this.#selected),
+            "data-tab": String(number),
+            "data-focus": `tab-${number}`,
+            onclick: () => this.#select(number, true),
+          },
+          String(number + 1),
+        ),
+      ),
+    );
+  }
+
+  #columns(offer: Offer): HTMLElement {
+    const columns = h(
+      "div",
+      { class: "variant-columns" },
+      ...numbersOf(offer).map((number) => this.#column(offer, number, offer.variants.get(number))),
+    );
+    columns.addEventListener("scroll", () => this.#scrolled(columns), { passive: true });
+    return columns;
+  }
+
+  #column(offer: Offer, number: number, variant: Variant | undefined): HTMLElement {
+    const takes = this.#takeable(offer, variant);
+    const may = this.#o.rights.may("instruct");
+    const name = `Variant ${number + 1}`;
+    return h(
+      "article",
+      {
+        class: "variant",
+        "aria-label": name,
+        "data-testid": "variant",
+        "data-variant": String(number),
+        "data-state": variant?.state ?? "waiting",
+        "data-selected": number === this.#selected,
+        onpointerenter: (event) => (event as PointerEvent).pointerType === "mouse" && this.#select(number),
+        onfocusin: () => this.#select(number),
+      },
+      h(
+        "header",
+        { class: "variant-head" },
+        h("strong", { class: "variant-number" }, String(number + 1)),
+        h("span", { class: "figures" }, variant ? stateOf(variant) : ""),
+        may &&
+          h(
+            "button",
+            {
+              type: "button",
+              class: "button small primary",
+              "data-testid": "variant-take",
+              "data-focus": `take-${number}`,
+              "aria-label": `Take variant ${number + 1}`,
+              disabled: !takes,
+              onclick: () => this.#take(number),
+            },
+            "Take",
+            h("kbd", {}, String(number + 1)),
+          ),
+      ),
+      h(
+        "div",
+        {
+          class: "variant-diff diff",
+          role: "group",
+          "aria-label": `${name}, lines`,
+          tabindex: "0",
+          "data-focus": `diff-${number}`,
+        },
+        ...(variant ? this.#body(variant) : [h("i", { class: "pulse", "aria-hidden": "true" })]),
+      ),
+    );
+  }
+
+  #body(variant: Variant): Node[] {
+    if (variant.state === "declined" || variant.state === "failed")
+      return [h("p", { class: "variant-reason" }, variant.reason || "Nothing came of this one.")];
+    const lines = this.#result ? variant.diff.filter((line) => line.op !== "-") : folded(variant.diff);
+    return [h("div", { class: "diff-lines" }, ...lines.map(diffLine))];
+  }
+
+  #takeable(offer: Offer, variant: Variant | undefined): boolean {
+    return variant?.state === "done" && offer.changed !== "rewritten";
+  }
+
+  #select(number: number, scroll = false): void {
+    const offer = this.#o.variants.current();
+    if (!offer) return;
+    if (scroll) {
+      const column = this.#panel.querySelector<HTMLElement>(`[data-variant="${number}"]`);
+      const columns = this.#panel.querySelector<HTMLElement>(".variant-columns");
+      if (column && columns) columns.scrollTo({ left: column.offsetLeft - columns.offsetLeft });
+    }
+    if (number === this.#selected) return;
+    this.#selected = number;
+    for (const column of this.#panel.querySelectorAll<HTMLElement>("[data-variant]"))
+      column.toggleAttribute("data-selected", Number(column.dataset.variant) === number);
+    for (const tab of this.#panel.querySelectorAll<HTMLElement>("[data-tab]"))
+      tab.setAttribute("aria-pressed", String(Number(tab.dataset.tab) === number));
+    this.#o.editor.refreshGhosts();
+  }
+
+  /** Swiped: the column that is seen is the chosen one. */
+  #scrolled(columns: HTMLElement): void {
+    if (columns.scrollWidth <= columns.clientWidth) return;
+    const seen = [...columns.querySelectorAll<HTMLElement>("[data-variant]")].find(
+      (column) => column.offsetLeft - columns.offsetLeft + column.offsetWidth / 2 > columns.scrollLeft,
+    );
+    if (seen) this.#select(Number(seen.dataset.variant));
+  }
+
+  #take(number: number): void {
+    const offer = this.#o.variants.current();
+    if (!offer || !this.#o.rights.may("instruct") || !this.#takeable(offer, offer.variants.get(number))) return;
+    if (!this.#o.variants.take(offer, number)) this.#o.offline();
+  }
+
+  #key(event: KeyboardEvent): void {
+    const offer = this.#o.variants.current();
+    if (!offer || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const numbers = numbersOf(offer);
+    if (/^[1-9]$/.test(event.key)) {
+      event.preventDefault();
+      this.#take(Number(event.key) - 1);
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      if (this.#o.rights.may("instruct") && !this.#o.variants.drop(offer)) this.#o.offline();
+    } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+      event.preventDefault();
+      const step = event.key === "ArrowRight" ? 1 : -1;
+      const next = numbers[numbers.indexOf(this.#selected) + step];
+      if (next !== undefined) this.#select(next, true);
+    } else if (event.key === "Enter" && event.target === this.#panel) {
+      event.preventDefault();
+      this.#take(this.#selected);
+    } else if (event.key.length === 1 && event.key !== " ") {
+      // Words are for the bar: they steer.
+      need("#instruction-input").focus();
+    }
+  }
+}
+
+/** Those that are shown: of equal ones, one. */
+function numbersOf(offer: Offer): number[] {
+  return Array.from({ length: offer.count }, (_, number) => number).filter(
+    (number) => offer.variants.get(number)?.state !== "same",
+  );
+}
+
+function shownOf(offer: Offer): Variant[] {
+  return [...offer.variants.values()];
+}
+
+function stateOf(variant: Variant): string {
+  const rate = variant.tokens_per_s === null ? "" : ` · ${variant.tokens_per_s.toFixed(0)}/s`;
+  const tokens = variant.tokens > 0 ? `${variant.tokens} tokens${rate}` : "";
+  return variant.state === "streaming" ? tokens || "begins…" : tokens;
+}
+
+/** Unchanged lines away from every change are left out. */
+function folded(diff: readonly DiffLine[]): DiffLine[] {
+  const near = diff.map((_, at) =>
+    diff.slice(Math.max(0, at - CONTEXT_LINES), at + CONTEXT_LINES + 1).some((line) => line.op !== " "),
+  );
+  const out: DiffLine[] = [];
+  diff.forEach((line, at) => {
+    if (near[at]) out.push(line);
+    else if (near[at - 1] && near.indexOf(true, at) > 0) out.push({ op: "@", old: null, new: null, tokens: [] });
+  });
+  return out;
+}

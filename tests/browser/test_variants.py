@@ -1,0 +1,80 @@
+"""Several replies to choose from, in real browsers with the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import enter, open_session, text_of, wait_for_text
+from tests.browser.test_drafts import DOCSTRING, GREET, GREETED, wait_for_ghost
+from tests.conftest import Server
+
+People = Callable[..., Page]
+
+
+def ask(page: Page, instruction: str) -> None:
+    page.get_by_test_id("instruction-input").click()
+    page.keyboard.type(instruction)
+    page.keyboard.press("Control+Enter")
+
+
+def test_three_are_shown_in_both_and_the_other_takes_one(server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace", color_scheme="dark")
+    enter(grace, open_session(ada, server, GREET))
+    ask(ada, DOCSTRING)
+    for page in (ada, grace):
+        expect(page.get_by_test_id("variants")).to_contain_text("Three variants")
+        first = page.locator("[data-testid=variant][data-variant='0']")
+        expect(first).to_have_attribute("data-state", "done")
+        expect(first).to_contain_text('"""Say hello."""')
+        # The chosen one stands in the text, and nothing of it is in the document.
+        wait_for_ghost(page, '    """Say hello."""')
+        assert text_of(page) == GREET
+    grace.get_by_test_id("variant-take").first.click()
+    for page in (ada, grace):
+        wait_for_text(page, f"text === {json.dumps(GREETED)}")
+        expect(page.get_by_test_id("variants")).to_be_hidden()
+        expect(page.get_by_test_id("ghost")).to_have_count(0)
+        card = page.locator("[data-testid=run-card][data-outcome=done]")
+        expect(card).to_contain_text("taken by Grace")
+    expect(ada.get_by_test_id("instruction-input")).to_be_focused()
+    ada.get_by_test_id("undo-run").click()
+    wait_for_text(grace, f"text === {json.dumps(GREET)}")
+
+
+def test_by_keyboard_and_from_the_menu_and_dropped(server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace", viewport={"width": 390, "height": 844}, has_touch=True)
+    enter(grace, open_session(ada, server, GREET))
+    ada.get_by_test_id("instruction-input").fill(DOCSTRING)
+    ada.get_by_test_id("run-more").click()
+    ada.get_by_test_id("run-variants").click()
+    expect(ada.locator("[data-testid=variant][data-variant='0']")).to_have_attribute("data-state", "done")
+    expect(ada.get_by_test_id("variants")).to_be_focused()
+    expect(grace.get_by_test_id("variants")).to_be_visible()
+    assert grace.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    ada.keyboard.press("Escape")
+    for page in (ada, grace):
+        expect(page.get_by_test_id("variants")).to_be_hidden()
+        assert text_of(page) == GREET
+    ask(ada, DOCSTRING)
+    expect(ada.locator("[data-testid=variant][data-variant='0']")).to_have_attribute("data-state", "done")
+    ada.keyboard.press("1")
+    for page in (ada, grace):
+        wait_for_text(page, f"text === {json.dumps(GREETED)}")
+
+
+def test_a_steer_makes_three_others(server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    enter(grace, open_session(ada, server, GREET))
+    ask(ada, DOCSTRING)
+    expect(grace.locator("[data-testid=variant][data-variant='0']")).to_have_attribute("data-state", "done")
+    expect(ada.get_by_test_id("run-button")).to_contain_text("Steer")
+    # Words typed into the panel are for the bar.
+    ada.keyboard.type("add a docstring: Greet.")
+    ada.keyboard.press("Enter")
+    expect(grace.locator("[data-testid=variant][data-variant='0']")).to_contain_text('"""Greet')
+    grace.get_by_test_id("variants-again").click()
+    expect(ada.get_by_test_id("variants")).to_contain_text("Greet.")
+    assert text_of(grace) == GREET
