@@ -86,9 +86,9 @@ class Cards:
             "kept": False,
             "diff": [],
         }
-        regions = [(part.region.first, part.old, text) for part, text in zip(run.parts, new, strict=True)]
+        regions = [(part.first, part.old, text) for part, text in zip(run.parts, new, strict=True)]
         self._pasts[run.id] = Past(run.edit, regions, request.selection, request.engine)
-        changes = [(part.old, text, part.region.first) for part, text in zip(run.parts, new, strict=True) if text != part.old]
+        changes = [(part.old, text, part.first) for part, text in zip(run.parts, new, strict=True) if text != part.old]
         task = asyncio.get_running_loop().create_task(self._finish(card, changes))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

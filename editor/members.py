@@ -31,6 +31,8 @@ class Limits:
     variants: int
     parallel_runs_per_person: int
     streaming_runs: int
+    windows: int
+    parallel_windows: int
 
 
 @dataclass(eq=False)

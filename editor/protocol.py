@@ -212,6 +212,11 @@ TO_CLIENT: dict[str, Message] = {
             ),
         ),
         Message(
+            "instruction.region",
+            "To the one who types: the lines that a run of the instruction, as it stands, would rewrite. None where there is no instruction or no run could be.",
+            (_FILE, Field("regions", list, "as in `run.started`")),
+        ),
+        Message(
             "model",
             "The model's state, whenever it changes. The server may change to another model at any time: runs under way finish as `stopped`, "
             "those that are asked for while it loads wait.",
@@ -302,6 +307,11 @@ TO_CLIENT: dict[str, Message] = {
                 _BY,
                 _FILE,
                 _REGION,
+                Field(
+                    "regions",
+                    list,
+                    "all of them, in ascending order, as `region`, which is the first; several where an instruction concerns many places",
+                ),
                 _INSTRUCTION,
                 Field("mode", str),
                 _ENGINE,
@@ -312,7 +322,11 @@ TO_CLIENT: dict[str, Message] = {
                 _NOTES,
             ),
         ),
-        Message("run.progress", "At most one each 100 ms while the run streams.", (_RUN, *_FIGURES)),
+        Message(
+            "run.progress",
+            "At most one each 100 ms while the run streams, for each of its places.",
+            (_RUN, *_FIGURES, Field("places", dict, "`{done, of}`: how many of the run's regions are done")),
+        ),
         Message("run.text", "Text that is not an edit: answers, variants and drafts.", (_RUN, Field("text", str, "to append"))),
         Message(
             "variants.started",

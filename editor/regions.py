@@ -47,19 +47,19 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     """``selection`` is (anchor, head) in characters; equal ends are a caret. Raises RegionError."""
     lines = text.split("\n")
     if selection and selection[0] != selection[1]:
-        first, last = _selected_lines(lines, min(selection), max(selection))
+        first, last = selected_lines(lines, min(selection), max(selection))
         if last - first + 1 > most_lines:
             raise RegionError(f"{last - first + 1} lines are selected and this model rewrites at most {most_lines} at once: select fewer lines.")
-        return _region(lines, first, last)
+        return region_of(lines, first, last)
     caret = _line_at(text, selection[1]) if selection else None
     if not text.strip():
-        return _region(lines, 0, min(len(lines), most_lines) - 1)
+        return region_of(lines, 0, min(len(lines), most_lines) - 1)
     blocks = split_blocks(lines)
     at_caret = next((block for block in blocks if caret is not None and block[0] <= caret <= block[1]), None)
     named, named_blocks = _named_line(lines, blocks, instruction, at_caret)
     small = len(lines) <= min(SMALL_FILE_LINES, most_lines) and (caret is None or at_caret is not None)
     if small and named_blocks != 1:
-        return _region(lines, blocks[0][0], blocks[-1][1])
+        return region_of(lines, blocks[0][0], blocks[-1][1])
     if named is not None:
         block = next(block for block in blocks if block[0] <= named <= block[1])
         if block != at_caret:
@@ -67,14 +67,14 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     elif at_caret:
         block = at_caret
     elif caret is not None:
-        return _region(lines, caret, caret)
+        return region_of(lines, caret, caret)
     elif blocks[-1][1] - blocks[0][0] < most_lines:
         block = (blocks[0][0], blocks[-1][1])
     else:
         block = blocks[0]
     if block[1] - block[0] + 1 > most_lines:
         block = _narrow(lines, block, block[0] if caret is None else caret, most_lines)
-    return _region(lines, *block)
+    return region_of(lines, *block)
 
 
 def find(text: str, lines: str, near: int) -> Region | None:
@@ -163,7 +163,7 @@ def _line_at(text: str, offset: int) -> int:
     return text.count("\n", 0, max(0, min(offset, len(text))))
 
 
-def _selected_lines(lines: list[str], start: int, end: int) -> tuple[int, int]:
+def selected_lines(lines: list[str], start: int, end: int) -> tuple[int, int]:
     text = "\n".join(lines)
     first, last = _line_at(text, start), _line_at(text, end)
     # A selection that ends at the beginning of a line does not mean that line.
@@ -172,7 +172,7 @@ def _selected_lines(lines: list[str], start: int, end: int) -> tuple[int, int]:
     return first, last
 
 
-def _region(lines: list[str], first: int, last: int) -> Region:
+def region_of(lines: list[str], first: int, last: int) -> Region:
     start = sum(len(line) + 1 for line in lines[:first])
     end = start + sum(len(line) + 1 for line in lines[first : last + 1]) - 1
     return Region(start, end, first + 1, last + 1)

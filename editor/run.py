@@ -1,12 +1,13 @@
 """One run: what was asked, its parts, and their way into the document. Writes only through its room, on the event loop.
 
-A run has one part for each region that it rewrites: each with its own request to the engine, its own diff and its own
-live region. Invariant: after ``settle`` nothing of the run lands in the document.
+A run has one part for each region that it rewrites (``editor/part.py``): each with its own request to the engine, its own
+diff and its own live region. Invariant: after ``settle`` nothing of the run lands in the document.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +15,15 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from editor.document import Delta, bytes_to_utf16
-from editor.edits import Insert, Operation, RegionDiff, size
+from editor.edits import Insert, Operation, size
 from editor.live import LiveRegion
 from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
+from editor.part import Part
 from editor.regions import Region
 from editor.room import Room
-from editor.undo import Edit
-from inference.api import Engine, Event, Finished, Hunk, Note, Progress, Started, Task, Text
+from editor.undo import Edit, merged
+from inference.api import Engine, Event, Task
 
 Mode = Literal["edit", "ask"]
 
@@ -54,49 +56,6 @@ class Replay:
     events: Sequence[Event]
 
 
-class Part:
-    """One region of a run, with the engine's request for it, ``key``. ``old`` is its text before the run."""
-
-    def __init__(self, key: str, region: Region, text: str) -> None:
-        self.key = key
-        self.region = region
-        self.old = text[region.start : region.end]
-        self.live = LiveRegion(size(text[: region.start]), size(self.old))
-        self.diff = RegionDiff(self.old)
-        self.tokens = 0
-        self.ttft_ms: float | None = None
-        self.tokens_per_s: float | None = None
-        self.notes: list[str] = []
-        self.finished: Finished | None = None
-
-    def read(self, events: Sequence[Event]) -> list[Operation]:
-        """What the events mean for the region's shadow; the rest of what they tell is kept here."""
-        operations: list[Operation] = []
-        text = ""
-        for event in events:
-            if isinstance(event, Text):
-                text += event.text
-                continue
-            if text:
-                operations += self.diff.feed(text)
-                text = ""
-            if isinstance(event, Hunk):
-                operations += self.diff.hunk(event.first, event.last)
-            elif isinstance(event, Started) and event.left_out:
-                self.notes.append(event.left_out)
-            elif isinstance(event, Note):
-                self.notes.append(event.text)
-            elif isinstance(event, Finished):
-                self.finished = event
-            if isinstance(event, Progress | Finished):
-                self.tokens, self.ttft_ms, self.tokens_per_s = event.tokens, event.ttft_ms, event.tokens_per_s
-        if text:
-            operations += self.diff.feed(text)
-        if self.finished and self.finished.outcome == "done":
-            operations += self.diff.finish()
-        return operations
-
-
 class Owner(Protocol):
     """Who is told of a run's way. Called on the event loop."""
 
@@ -114,7 +73,7 @@ class Owner(Protocol):
 
 
 class Run:
-    """Queued, then streaming, then finished. Owner of its parts and its caret; ``edit`` is what it has done."""
+    """Queued, then streaming, then finished. Owner of its parts and its caret."""
 
     def __init__(
         self,
@@ -150,7 +109,8 @@ class Run:
         self.behind: str | None = None
         self.model = ""
         self.parts: list[Part] = []
-        self.edit = Edit(request.file)
+        # When the first and the newest token came, by the monotonic clock.
+        self._wrote_at = (0.0, 0.0)
         self.card: dict[str, Any] = {}
         self._room = room
         self._owner = owner
@@ -165,19 +125,29 @@ class Run:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """``{tokens, ttft_ms, tokens_per_s}`` of all parts: tokens and rates add up, the first token is the first of any."""
+        """``{tokens, ttft_ms, tokens_per_s}`` of all parts: tokens add up, the first is the first of any, the rate is that of the whole."""
         first = [part.ttft_ms for part in self.parts if part.ttft_ms is not None]
-        rates = [part.tokens_per_s for part in self.parts if part.tokens_per_s is not None]
-        return {
-            "tokens": sum(part.tokens for part in self.parts),
-            "ttft_ms": min(first) if first else None,
-            "tokens_per_s": sum(rates) if rates else None,
-        }
+        tokens = sum(part.tokens for part in self.parts)
+        rate = self.parts[0].tokens_per_s if self.parts else None
+        if len(self.parts) > 1:
+            took = self._wrote_at[1] - self._wrote_at[0]
+            rate = tokens / took if took > 0 else None
+        return {"tokens": tokens, "ttft_ms": min(first) if first else None, "tokens_per_s": rate}
+
+    @property
+    def progress(self) -> dict[str, int]:
+        """How many of the run's places are done."""
+        return {"done": sum(part.finished is not None for part in self.parts), "of": len(self.parts)}
 
     @property
     def notes(self) -> list[str]:
         """For people: what of the file the model did not see, what of its answer was left out."""
         return list(dict.fromkeys(note for part in self.parts for note in part.notes))
+
+    @property
+    def edit(self) -> Edit:
+        """What it has done."""
+        return merged(self.request.file, [part.edit for part in self.parts])
 
     @property
     def link(self) -> Link:
@@ -213,7 +183,7 @@ class Run:
         document, file = self._room.document, self.request.file
         text = document.text(file)
         self._unwatch = document.watch(file, self._watched)
-        self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", region, text) for number, region in enumerate(regions, 1)]
+        self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", file, region, text) for number, region in enumerate(regions, 1)]
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)
@@ -221,16 +191,20 @@ class Run:
 
     def begin(self) -> None:
         """Asks the engine, or applies the reply that is there already."""
+        if self.replay:
+            (part,) = self.parts
+            part.asked = True
+            return self._listen(part, self.replay.events)
+        self._ask_more()
+
+    def _ask_more(self) -> None:
+        """As many parts are written at the same time as the limit allows. Raises KeyError where the file is gone."""
+        free = self._room.limits.parallel_windows - sum(part.asked and part.finished is None for part in self.parts)
         text = self._room.document.text(self.request.file)
-        for part in self.parts:
-            if self.replay:
-                self._listen(part, self.replay.events)
-            else:
-                self.engine.start(
-                    part.key,
-                    make_task(self._room, self.request, text, part.region, tuple(link["instruction"] for link in self.chain)),
-                    partial(self._listen, part),
-                )
+        earlier = tuple(link["instruction"] for link in self.chain)
+        for part in [part for part in self.parts if not part.asked][: max(free, 0)]:
+            task = make_task(self._room, self.request, text, part.ask(text), earlier)
+            self.engine.start(part.key, task, partial(self._listen, part))
 
     def _watched(self, changes: list[Delta], origin: Any) -> None:
         if origin == self.origin:
@@ -249,17 +223,24 @@ class Run:
         """What one tick brought of a part: it reaches everybody at once."""
         if self.state != "streaming" or part.finished:
             return
-        notes, figures = self.notes, self.figures
+        notes, tokens = self.notes, part.tokens
         operations = part.read(events)
+        if part.tokens != tokens:
+            now = time.monotonic()
+            self._wrote_at = (self._wrote_at[0] or now, now)
         if self.notes != notes:
             self._owner.noted(self)
         try:
             self._apply(part, operations)
+            if part.finished and part.finished.outcome != "done":
+                self._apply(part, part.diff.settle())
+            if all(part.finished for part in self.parts):
+                return self._owner.concluded(self)
+            if part.finished:
+                self._ask_more()
         except KeyError:
             return self._owner.broke(self, "The file was deleted while the model wrote.")
-        if all(part.finished for part in self.parts):
-            self._owner.concluded(self)
-        elif self.figures != figures:
+        if part.finished or part.tokens != tokens:
             self._owner.progressed(self)
 
     def _apply(self, part: Part, operations: list[Operation]) -> None:
@@ -270,7 +251,7 @@ class Run:
         for operation in operations:
             for splice in part.live.carry(operation):
                 # Each a transaction of its own, so that it is known which characters went with it; they go out together.
-                self.edit.note(document.splice(file, splice.position, splice.deleted, splice.text, self.origin), splice.old)
+                part.edit.note(document.splice(file, splice.position, splice.deleted, splice.text, self.origin), splice.old)
                 for other in self.parts:
                     if other is not part:
                         other.live.people_changed(splice.position, splice.deleted, size(splice.text))
@@ -286,12 +267,12 @@ class Run:
         if self.state == "streaming":
             try:
                 for part in self.parts:
-                    if part.finished is None:
+                    if part.asked and part.finished is None:
                         self.engine.stop(part.key)
-                    if part.finished is None or part.finished.outcome != "done":
                         self._apply(part, part.diff.settle())
                 data = self._room.document.text(self.request.file).encode()
-                new = [data[part.live.start : part.live.end].decode() for part in self.parts]
+                # Of one that was not asked about yet, what people have changed is not the run's.
+                new = [data[part.live.start : part.live.end].decode() if part.asked else part.old for part in self.parts]
             except KeyError:
                 pass
         self.state = "finished"

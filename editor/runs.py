@@ -18,23 +18,22 @@ from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
 from editor.engines import FAST, Engines
-from editor.live import LiveRegion
 from editor.members import Member
+from editor.outcomes import outcome_of
 from editor.pace import Pace
-from editor.protocol import ProtocolError
+from editor.part import where
+from editor.protocol import ProtocolError, utf16_length
 from editor.queue import Queue, Turn
 from editor.room import Room
 from editor.run import Lines, Link, Replay, Request, Run, make_task
 from editor.undos import Undos
 from editor.variants import Variants
-from inference.api import Finished, Task
+from editor.windows import choose_all
+from inference.api import Task
 
 # Ended runs that a steer, on its way when they ended, still finds.
 RECENT = 30
 GO_ON = "Go on where you stopped, and finish it."
-LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
-
-DEEPER = "The built-in model does small, plain edits. “Deeper” asks the larger one."
 
 
 class Runs:
@@ -57,22 +56,30 @@ class Runs:
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
     def typed(self, member: Member, text: str, file: str, selection: dict[str, int] | None) -> None:
-        """An instruction as it stands after a keystroke: the others see it, the model evaluates it."""
+        """An instruction as it stands after a keystroke: the others see it, the one who types sees which lines it concerns,
+        and the model evaluates it."""
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
         request = Request(member.person, text.strip(), file, selection)
+        content = ""
+        chosen: tuple[regions.Region, ...] = ()
+        if request.instruction:
+            try:
+                content = self._text(file)
+                chosen = self._choose(content, request)
+            except ProtocolError:
+                pass  # it is said when the run is asked for
+        self._room.tell(member, "instruction.region", file=file, regions=[_public(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
-        if self.drafts.typed(request, busy) or not request.instruction or self._engine.info.state != "ready":
+        if self.drafts.typed(request, busy) or not chosen or self._engine.info.state != "ready":
             return
-        try:
-            _, _, task = self._plan(request)
-        except ProtocolError:
-            return  # it is said when the run is asked for
-        self._engine.warm(task)
+        self._engine.warm(make_task(self._room, request, content, chosen[0]))
 
     def _plan(self, request: Request) -> tuple[str, regions.Region, Task]:
         """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
         content = self._text(request.file)
-        region = self._choose(content, request)
+        region, *more = self._choose(content, request)
+        if more:
+            raise ProtocolError("unsupported", f"This concerns {len(more) + 1} places of the file: drafts and variants are made of one.")
         return content, region, make_task(self._room, request, content, region)
 
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
@@ -282,13 +289,15 @@ class Runs:
             )
         self._text(request.file)
 
-    def _choose(self, text: str, request: Request) -> regions.Region:
+    def _choose(self, text: str, request: Request) -> tuple[regions.Region, ...]:
+        """The same for all who ask: while an instruction is typed, and when its run begins. Raises ProtocolError."""
         marked = None
         if request.selection:
             ends = [len(text.encode()[: utf16_to_bytes(text, request.selection[end])].decode()) for end in ("anchor", "head")]
             marked = (ends[0], ends[1])
+        most = self._engines.of(request.engine).info.region_lines or 47
         try:
-            return regions.choose(text, request.instruction, marked, self._engines.of(request.engine).info.region_lines or 47)
+            return choose_all(text, request.instruction, marked, most, self._room.limits.windows)
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
@@ -296,11 +305,11 @@ class Runs:
         """What a run would rewrite now. Raises ProtocolError."""
         text = self._text(run.request.file)
         if run.inherited:
-            return [_still(text, live) for live in run.inherited]
+            return [where(text, live) for live in run.inherited]
         found = [regions.find(text, lines, first) for first, lines in run.lines]
         still = [region for region in found if region]
         # Where its lines have changed it is a new choice, as for a new instruction.
-        return still if still and len(still) == len(found) else [self._choose(text, run.request)]
+        return still if still and len(still) == len(found) else list(self._choose(text, run.request))
 
     def _overlapping(self, run: Run, region: regions.Region) -> Run | None:
         """The streaming run that rewrites some of these lines."""
@@ -377,29 +386,28 @@ class Runs:
         self._room.announce("run.started", **self._started(run))
 
     def progressed(self, run: Run) -> None:
-        self._room.announce("run.progress", run=run.id, **run.figures)
+        self._room.announce("run.progress", run=run.id, **run.figures, places=run.progress)
 
     def broke(self, run: Run, reason: str) -> None:
         self._finish(run, "failed", reason)
 
     def concluded(self, run: Run) -> None:
-        (part,) = run.parts
-        assert part.finished
-        outcome, reason = _outcome(run, part.finished, part.diff.changed, self._engines.deep is not None)
-        if part.finished.revert:
-            self._undos.revert(run)
-        self._finish(run, outcome, reason)
+        for part in run.parts:
+            if part.finished and part.finished.revert:
+                self._undos.revert(run, part)
+        self._finish(run, *outcome_of(run, self._engines.deep is not None))
 
     # What everybody is told.
 
     def _started(self, run: Run) -> dict[str, Any]:
-        """``run.started``, with the region as it is now."""
-        request = run.request
+        """``run.started``, with the regions as they are now."""
+        request, places = run.request, run.places()
         return {
             "run": run.id,
             "by": request.by.public(),
             "file": request.file,
-            "region": run.places()[0],
+            "region": places[0],
+            "regions": places,
             "instruction": request.instruction,
             "mode": request.mode,
             "engine": request.engine,
@@ -414,9 +422,14 @@ class Runs:
         """What goes on just now, to somebody who has just come."""
         for run in self._active.values():
             self._room.tell(member, "run.started", **self._started(run))
-            self._room.tell(member, "run.progress", run=run.id, **run.figures)
+            self._room.tell(member, "run.progress", run=run.id, **run.figures, places=run.progress)
         for run in self._waiting.values():
             self._room.tell(member, "run.queued", **_queued(run))
+
+
+def _public(text: str, region: regions.Region) -> dict[str, int]:
+    start, end = (utf16_length(text[:place]) if not text.isascii() else place for place in (region.start, region.end))
+    return {"from": start, "to": end, "first_line": region.first, "last_line": region.last}
 
 
 def _queued(run: Run) -> dict[str, Any]:
@@ -436,20 +449,3 @@ def _queued(run: Run) -> dict[str, Any]:
 
 def _and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _outcome(run: Run, finished: Finished, changed: bool, deeper: bool) -> tuple[str, str]:
-    """The outcome as it is announced, and its reason. ``deeper``: there is a second model."""
-    outcome, reason = str(finished.outcome), finished.reason
-    if outcome == "done" and not changed:
-        outcome, reason = "declined", "The model found nothing to change."
-    if outcome == "declined" and run.engine.info.format == "patch":
-        reason = f"{reason} {DEEPER if deeper else LARGER_MODEL}"
-    return outcome, reason
-
-
-def _still(text: str, live: LiveRegion) -> regions.Region:
-    """Where a region lies in the file's text now."""
-    data = text.encode()
-    start, end = len(data[: live.start].decode()), len(data[: live.end].decode())
-    return regions.Region(start, end, text.count("\n", 0, start) + 1, text.count("\n", 0, end) + 1)

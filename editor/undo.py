@@ -59,6 +59,17 @@ class Edit:
         return cls(saved["file"], inserted, deleted, withdrawn, moved)
 
 
+def merged(file: str, edits: Iterable[Edit]) -> Edit:
+    """What several edits of a file amount to."""
+    whole = Edit(file)
+    for edit in edits:
+        whole.inserted += edit.inserted
+        whole.deleted += edit.deleted
+        whole.withdrawn += edit.withdrawn
+        whole.moved += edit.moved
+    return whole
+
+
 def _range(entry: list[int]) -> Range:
     client, first, end = entry
     return client, first, end

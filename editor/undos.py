@@ -12,6 +12,7 @@ from django.db import DatabaseError
 
 from editor.cards import Cards, Past
 from editor.members import Member, Person
+from editor.part import Part
 from editor.protocol import ProtocolError
 from editor.room import Room
 from editor.run import Run
@@ -73,15 +74,15 @@ class Undos:
         card["undone"] = True
         self._cards.publish(card)
 
-    def revert(self, run: Run) -> None:
-        """At once, for a run that has just ended and of which nothing may stay."""
+    def revert(self, run: Run, part: Part) -> None:
+        """At once, for a part of which nothing may stay."""
         document = self._room.document
         try:
-            found = undo(document.diff(), document.text(run.request.file), run.edit, (), secrets.randbits(31))
+            found = undo(document.diff(), document.text(run.request.file), part.edit, (), secrets.randbits(31))
         except KeyError:
             return  # it went with its file
         self._apply(found, run.request.by, run.id)
-        run.edit.moved += found.moved
+        part.edit.moved += found.moved
 
     def _apply(self, found: Undo, person: Person, run: str) -> None:
         if found.client is not None:

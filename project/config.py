@@ -138,6 +138,8 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MAX_STREAMING_RUNS", int, 12, "Runs of all sessions that stream at the same time; beyond it, sessions and their people take turns."
     ),
     Setting("ENSEMBLE_MAX_VARIANTS", int, 4, "Variants of one instruction, made at once to choose from."),
+    Setting("ENSEMBLE_MAX_WINDOWS", int, 64, "Places of a file that one run rewrites, where an instruction concerns many."),
+    Setting("ENSEMBLE_MAX_PARALLEL_WINDOWS", int, 4, "Places that one run rewrites at the same time."),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
     Setting(
         "ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS", int, 32768, "Tokens of a prompt and its answer at an address; less where it says that it holds less."

@@ -35,6 +35,12 @@ export interface Region {
   last_line: number;
 }
 
+/** How many of a run's regions are done. */
+export interface Places {
+  done: number;
+  of: number;
+}
+
 export interface Figures {
   tokens: number;
   ttft_ms: number | null;
@@ -150,6 +156,7 @@ export type ToClient =
   | { type: "session"; session: SessionInfo }
   | { type: "role"; role: Role }
   | { type: "instruction.typed"; participant: string; name: string; color: string; text: string; file: string }
+  | { type: "instruction.region"; file: string; regions: Region[] }
   | { type: "model"; model: Model }
   | { type: "engines"; engines: Engines }
   | ({ type: "drafts" } & DraftState)
@@ -220,6 +227,7 @@ export type ToClient =
       by: By;
       file: string;
       region: Region;
+      regions: Region[];
       instruction: string;
       mode: Mode;
       engine: EngineName;
@@ -229,7 +237,7 @@ export type ToClient =
       retries: string | null;
       notes: string[];
     }
-  | ({ type: "run.progress"; run: string } & Figures)
+  | ({ type: "run.progress"; run: string; places: Places } & Figures)
   | { type: "run.text"; run: string; text: string }
   | ({ type: "run.finished"; run: string; outcome: Outcome; reason?: string | null } & Figures)
   | ({ type: "run.card" } & Card)

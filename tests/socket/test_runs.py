@@ -246,15 +246,72 @@ async def test_who_comes_while_a_run_streams_is_told_of_it_and_can_stop_it(chatt
 
 
 async def test_a_selection_that_is_too_long_is_refused_and_nobody_is_thrown_out(server: Server) -> None:
-    session = server.session(("a.py", "x = 1\n" * 100))
+    session = server.session(("a.py", "x = 1\n" * 4000))
     async with join(server, session) as ada:
         file = await ada.ready("a.py")
-        ada.send("run.start", instruction="rename x to y", file=file, selection={"anchor": 0, "head": 600})
+        ada.send("run.start", instruction="rename x to y", file=file, selection={"anchor": 0, "head": 24000})
         error = await ada.message("error")
         assert error["code"] == "too_large"
         assert "47" in error["message"]
+        assert "ENSEMBLE_MAX_WINDOWS" in error["message"]
         ada.send("run.start", instruction="change x to 2", file=file, selection={"anchor": 0, "head": 5})
         await ada.message("run.finished")
+
+
+MANY = "\n\n\n".join(f'def greet_{number}(name):\n    print("Hello " + name)\n    return LIMIT + {number}' for number in range(12))
+MANY = f"LIMIT = 5\n\n\n{MANY}\n"
+
+
+async def test_what_concerns_the_whole_file_is_done_in_windows_at_the_same_time_as_one_run(server: Server) -> None:
+    """One card, one undo; also when people type in the file meanwhile."""
+    session = server.session(("a.py", MANY))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        await grace.ready("a.py")
+        ada.send("run.start", instruction="add a docstring to every function: Say hello.", file=file, selection={"anchor": 0, "head": 0})
+        started = await grace.message("run.started")
+        assert len(started["regions"]) == 12
+        assert started["regions"][0] == started["region"]
+        assert (started["region"]["first_line"], started["region"]["last_line"]) == (4, 6)
+        with grace.doc.transaction():
+            grace.text_of("a.py").insert(0, "# mine\n")
+        card = await grace.message("run.card", run=started["run"])
+        assert card["outcome"] == "done", card["reason"]
+        assert card["tokens"] > 12 * 3
+        assert card["tokens_per_s"]
+        await grace.all_saved()
+        text = server.text(session, "a.py")
+        # What a model makes of each is its own affair; the lines between the windows are nobody's.
+        assert text.startswith("# mine\nLIMIT = 5\n\n\n")
+        changed = sum("Say hello." in block for block in text.split("\n\n\n"))
+        assert changed > 6, text
+        assert " of 12 places changed." in card["reason"]
+        progress = [m["places"] for m in grace.messages if m["type"] == "run.progress"]
+        assert progress[-1]["of"] == 12
+        assert [p["done"] for p in progress] == sorted(p["done"] for p in progress)
+        assert len([m for m in grace.messages if m["type"] == "run.finished"]) == 1
+        ada.send("run.undo", run=started["run"])
+        await grace.message("run.card", run=started["run"], undone=True)
+        await grace.wait(lambda: str(grace.text_of("a.py")) == "# mine\n" + MANY)
+
+
+async def test_a_stop_ends_all_windows_and_those_that_had_not_begun_are_untouched(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", MANY))
+    async with join(chatting_server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="add a docstring to every function", file=file, selection={"anchor": 0, "head": 0})
+        started = await ada.message("run.started")
+        assert len(started["regions"]) == 12
+        await ada.wait(lambda: len(str(ada.text_of("a.py"))) > len(MANY) + 60)
+        ada.send("run.stop", run=started["run"])
+        assert (await ada.message("run.finished"))["outcome"] == "stopped"
+        await ada.message("run.card")
+        text = chatting_server.text(session, "a.py")
+        # Four at the same time: the others wait for one of these.
+        assert text.endswith("\n\n\ndef greet_4(name)" + MANY.split("\n\n\ndef greet_4(name)")[1])
+        ada.send("run.undo", run=started["run"])
+        await ada.message("run.card", run=started["run"], undone=True)
+        assert chatting_server.text(session, "a.py") == MANY
 
 
 async def test_an_undo_works_after_a_restart_and_the_models_text_is_still_marked_as_its(tmp_path: Path) -> None:
