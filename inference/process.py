@@ -259,6 +259,8 @@ class ProcessEngine:
 
     def _spawn(self) -> None:
         self._again = None
+        if self._closed:
+            return
         try:
             self._child = _Child(self._options, self._loop, self._hear, self._gone)
         except OSError as fault:
@@ -361,7 +363,7 @@ class ProcessEngine:
             log.error("%s", self._notice)
             self._again = self._loop.call_later(pause, self._spawn)
             self._tell(replace(self.info, state="loading", detail=self._notice, progress=None))
-        lost = f"The model's process {what} while it worked on this. What stands is in whole lines: give the instruction again."
+        lost = f"While it worked on this the model's process {what}. What stands is in whole lines: give the instruction again."
         for run, entry in list(self._runs.items()):
             if entry.begun or entry.sent >= TRIES or given_up:
                 self._finish(run, "failed", lost)
@@ -372,7 +374,7 @@ class ProcessEngine:
 def _words(status: int) -> str:
     """How a process ended, for people."""
     if status == -signal.SIGKILL:
-        return "was killed, which systems do when memory runs out"
+        return "was killed (SIGKILL), as systems do when memory runs out"
     if status < 0:
         return f"crashed ({signal.Signals(-status).name})"
     return f"ended with status {status}"

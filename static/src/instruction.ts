@@ -6,7 +6,7 @@ import { DraftHint } from "./drafthint";
 import type { Draft, Drafts } from "./drafts";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
-import { toast } from "./notices";
+import { banner, clearBanner, toast } from "./notices";
 import { INSTRUCTION_LIMIT, type Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
@@ -43,6 +43,8 @@ export class InstructionBar {
   #at = 0;
   #frame = 0;
   #model: Model | null = null;
+  /** Why there is no model just now, as the page says it. */
+  #missing = "";
   /** Given to the server, not yet answered: comes back into the input if it is refused. */
   #given = "";
   /** What the server was told last of the line. */
@@ -347,6 +349,15 @@ export class InstructionBar {
   }
 
   #showModel(model: Model): void {
+    // One that was there and is not, or cannot be used, is worth more than a word below the line.
+    const failed = model.state === "failed";
+    const lost = model.state === "loading" && (this.#model?.state === "ready" || this.#missing !== "");
+    const missing = failed || lost ? model.detail : "";
+    if (missing !== this.#missing) {
+      clearBanner("model");
+      if (missing) banner("model", failed ? "error" : "warn", missing);
+      this.#missing = missing;
+    }
     this.#model = model;
     const pill = need("#model");
     pill.dataset.state = model.state;
