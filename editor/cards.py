@@ -81,6 +81,7 @@ class Cards:
             **run.figures,
             "reason": reason,
             "notes": run.notes,
+            "text": run.answer,
             "started_at": run.started_at,
             "undone": False,
             "kept": False,

@@ -181,9 +181,9 @@ class Connection:
             raise ProtocolError("forbidden", "Viewers can watch only. Ask for the edit link.")
         runs, member = self._live.runs, self._member
         if kind == "instruction.typed":
-            runs.typed(member, message["text"], message["file"], message.get("selection"))
+            runs.typed(member, message["text"], message["file"], message.get("selection"), message.get("mode", "edit"))
         elif kind == "run.start" and message.get("mode") == "ask":
-            runs.ask()
+            runs.ask(member, message["instruction"], message["file"], message.get("selection"), message.get("engine", FAST))
         elif kind == "run.start":
             runs.start(
                 member, message["instruction"], message["file"], message.get("selection"), message.get("variants", 1), message.get("engine", FAST)

@@ -51,7 +51,17 @@ class Part:
                 text = ""
             if isinstance(event, Hunk):
                 operations += self.diff.hunk(event.first, event.last)
-            elif isinstance(event, Started) and event.left_out:
+        if text:
+            operations += self.diff.feed(text)
+        self.hear(events)
+        if self.finished and self.finished.outcome == "done":
+            operations += self.diff.finish()
+        return operations
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """What the events tell beside text."""
+        for event in events:
+            if isinstance(event, Started) and event.left_out:
                 self.notes.append(event.left_out)
             elif isinstance(event, Note):
                 self.notes.append(event.text)
@@ -59,11 +69,6 @@ class Part:
                 self.finished = event
             if isinstance(event, Progress | Finished):
                 self.tokens, self.ttft_ms, self.tokens_per_s = event.tokens, event.ttft_ms, event.tokens_per_s
-        if text:
-            operations += self.diff.feed(text)
-        if self.finished and self.finished.outcome == "done":
-            operations += self.diff.finish()
-        return operations
 
 
 def where(text: str, live: LiveRegion) -> Region:

@@ -78,6 +78,7 @@ TO_SERVER: dict[str, Message] = {
                 Field("text", str, "the whole line so far", limit=INSTRUCTION_LIMIT),
                 _FILE,
                 _SELECTION,
+                Field("mode", str, "`edit`, or `ask`: it is becoming a question", required=False, choices=("edit", "ask")),
             ),
         ),
         Message(
@@ -87,7 +88,9 @@ TO_SERVER: dict[str, Message] = {
                 _INSTRUCTION,
                 _FILE,
                 _SELECTION,
-                Field("mode", str, "`edit` rewrites a region", required=False, choices=("edit", "ask")),
+                Field(
+                    "mode", str, "`edit` rewrites a region, `ask` answers in `run.text` and edits nothing", required=False, choices=("edit", "ask")
+                ),
                 Field(
                     "variants", int, "how many replies to make; with more than 1 there is no run until one of them is taken", required=False, limit=64
                 ),
@@ -97,7 +100,7 @@ TO_SERVER: dict[str, Message] = {
         Message(
             "run.steer",
             "Gives a run that is not finished a new instruction. That run finishes as `steered`, what it wrote "
-            "stands, and a new run that `continues` it goes on in its region. Variants are made anew: of the same instruction, others.",
+            "stands, and a new run that `continues` it goes on in its region; a question is asked on. Variants are made anew: of the same instruction, others.",
             (_RUN, _INSTRUCTION),
         ),
         Message(
@@ -293,6 +296,7 @@ TO_CLIENT: dict[str, Message] = {
                 _BY,
                 _INSTRUCTION,
                 _FILE,
+                Field("mode", str, "`edit` or `ask`"),
                 _ENGINE,
                 _CONTINUES,
                 _CHAIN,
@@ -327,7 +331,11 @@ TO_CLIENT: dict[str, Message] = {
             "At most one each 100 ms while the run streams, for each of its places.",
             (_RUN, *_FIGURES, Field("places", dict, "`{done, of}`: how many of the run's regions are done")),
         ),
-        Message("run.text", "Text that is not an edit: answers, variants and drafts.", (_RUN, Field("text", str, "to append"))),
+        Message(
+            "run.text",
+            "More of the answer to a question; all of it so far to somebody who comes while it streams, behind `run.started`.",
+            (_RUN, Field("text", str, "to append")),
+        ),
         Message(
             "variants.started",
             "Several replies to one instruction are made, to choose from. Nothing of them is in the document. Sent again when their place in the queue or their lines change.",
@@ -405,6 +413,7 @@ TO_CLIENT: dict[str, Message] = {
                 *_FIGURES,
                 Field("reason", str),
                 _NOTES,
+                Field("text", str, "the answer to a question, as Markdown; else empty", required=False),
                 Field("started_at", str, "ISO 8601"),
                 Field("undone", bool),
                 Field("kept", bool),

@@ -111,6 +111,7 @@ class Run:
         self.parts: list[Part] = []
         # When the first and the newest token came, by the monotonic clock.
         self._wrote_at = (0.0, 0.0)
+        self.answer = ""  # to a question
         self.card: dict[str, Any] = {}
         self._room = room
         self._owner = owner

@@ -17,15 +17,16 @@ from editor.cards import Cards, Past
 from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
-from editor.engines import FAST, Engines
+from editor.engines import DEEP, FAST, Engines
 from editor.members import Member
 from editor.outcomes import outcome_of
 from editor.pace import Pace
 from editor.part import where
 from editor.protocol import ProtocolError, utf16_length
+from editor.question import ANSWER_CHARS, NO_ANSWERS, TURNS, Question, asked_about
 from editor.queue import Queue, Turn
 from editor.room import Room
-from editor.run import Lines, Link, Replay, Request, Run, make_task
+from editor.run import Lines, Link, Mode, Replay, Request, Run, make_task
 from editor.undos import Undos
 from editor.variants import Variants
 from editor.windows import choose_all
@@ -55,11 +56,13 @@ class Runs:
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
-    def typed(self, member: Member, text: str, file: str, selection: dict[str, int] | None) -> None:
+    def typed(self, member: Member, text: str, file: str, selection: dict[str, int] | None, mode: Mode = "edit") -> None:
         """An instruction as it stands after a keystroke: the others see it, the one who types sees which lines it concerns,
         and the model evaluates it."""
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
-        request = Request(member.person, text.strip(), file, selection)
+        request = Request(member.person, text.strip(), file, selection, mode)
+        if mode == "ask":
+            return self._typed_question(member, request)
         content = ""
         chosen: tuple[regions.Region, ...] = ()
         if request.instruction:
@@ -73,6 +76,14 @@ class Runs:
         if self.drafts.typed(request, busy) or not chosen or self._engine.info.state != "ready":
             return
         self._engine.warm(make_task(self._room, request, content, chosen[0]))
+
+    def _typed_question(self, member: Member, request: Request) -> None:
+        self.drafts.drop(member.person.id)
+        self._room.tell(member, "instruction.region", file=request.file, regions=[])
+        info = self._engine.info
+        if request.instruction and info.state == "ready" and info.format != "patch" and request.file in self._room.document.files():
+            text = self._text(request.file)
+            self._engine.warm(make_task(self._room, request, text, asked_about(text, request.selection)))
 
     def _plan(self, request: Request) -> tuple[str, regions.Region, Task]:
         """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
@@ -108,8 +119,14 @@ class Runs:
         events = self.drafts.reply(request, size(content[: region.start]), content[region.start : region.end])
         return Replay(region, events) if events else None
 
-    def ask(self) -> None:
-        raise ProtocolError("unsupported", "This server carries out edits; it does not answer questions yet.")
+    def ask(self, member: Member, question: str, file: str, selection: dict[str, int] | None, engine: str = FAST) -> Run:
+        """A question is answered in the timeline; nothing is edited. Where the usual model cannot answer, the second one does."""
+        self.drafts.drop(member.person.id)
+        if self._engine.info.format == "patch" and engine == FAST:
+            if self._engines.deep is None:
+                raise ProtocolError("unsupported", NO_ANSWERS)
+            engine = DEEP
+        return self.begin(Request(member.person, question.strip(), file, selection, "ask", engine))
 
     def steer(self, member: Member, run_id: str, instruction: str) -> Run | None:
         """What the old run wrote stands, and a new one goes on in its region."""
@@ -125,11 +142,8 @@ class Runs:
         if old.outcome:
             return self.begin(request, continues=old.id, chain=chain, lines=[(first, new) for first, _, new in self.cards.regions(old.id)])
         self._check(request, instead_of=old)
-        new = Run(
-            self._room,
-            self._engines.of(request.engine),
+        new = self._make(
             request,
-            self,
             continues=old.id,
             chain=chain,
             inherited=[part.live for part in old.parts] or None,
@@ -153,11 +167,8 @@ class Runs:
 
         With a ``replay`` it is over when this returns, unless it must wait."""
         self._check(request)
-        run = Run(
-            self._room,
-            self._engines.of(request.engine),
+        run = self._make(
             request,
-            self,
             continues=continues,
             chain=chain,
             retries=retries,
@@ -172,6 +183,26 @@ class Runs:
             self._regions(run)  # what cannot be is said now
         self._enter(run, self._queue.enter)
         return run
+
+    def _make(self, request: Request, **more: Any) -> Run:
+        engine = self._engines.of(request.engine)
+        if request.mode == "edit":
+            return Run(self._room, engine, request, self, **more)
+        question = Question(self._room, engine, request, self, **more)
+        question.said = lambda text: self._room.announce("run.text", run=question.id, text=text)
+        question.conversation = partial(self._conversation, question.continues)
+        return question
+
+    def _conversation(self, run_id: str | None) -> tuple[str, ...]:
+        """Question and answer by turns, up to and with this run's."""
+        turns: list[str] = []
+        while run_id and len(turns) < 2 * TURNS:
+            card = self.cards.get(run_id) or (self._done[run_id].card if run_id in self._done else None)
+            if card is None or card["mode"] != "ask":
+                break
+            turns[:0] = [card["instruction"], card.get("text", "")[:ANSWER_CHARS]]
+            run_id = card["continues"]
+        return tuple(turns)
 
     def stop(self, run_id: str | None, member: Member | None = None) -> None:
         """Stops one run, or all; drops variants. A run that has ended already is no error: somebody was quicker."""
@@ -304,6 +335,8 @@ class Runs:
     def _regions(self, run: Run) -> list[regions.Region]:
         """What a run would rewrite now. Raises ProtocolError."""
         text = self._text(run.request.file)
+        if run.request.mode == "ask":
+            return [asked_about(text, run.request.selection)]
         if run.inherited:
             return [where(text, live) for live in run.inherited]
         found = [regions.find(text, lines, first) for first, lines in run.lines]
@@ -315,6 +348,8 @@ class Runs:
         """The streaming run that rewrites some of these lines."""
         file = run.request.file
         text = self._text(file)
+        if run.request.mode == "ask":
+            return None
         return next((other for other in self._active.values() if other.overlaps(file, text, region)), None)
 
     # The queue: see queue.Turn.
@@ -343,6 +378,9 @@ class Runs:
     def _start(self, run: Run) -> None:
         """Its turn has come."""
         del self._waiting[run.id]
+        if run.request.mode == "ask" and run.engine.info.format == "patch":
+            run.model = run.engine.info.name
+            return self._finish(run, "declined", NO_ANSWERS)
         try:
             self._stream(run, self._regions(run))
         except ProtocolError as fault:
@@ -392,6 +430,8 @@ class Runs:
         self._finish(run, "failed", reason)
 
     def concluded(self, run: Run) -> None:
+        if run.request.mode == "ask" and run.parts[0].finished:
+            return self._finish(run, run.parts[0].finished.outcome, run.parts[0].finished.reason)
         for part in run.parts:
             if part.finished and part.finished.revert:
                 self._undos.revert(run, part)
@@ -423,6 +463,8 @@ class Runs:
         for run in self._active.values():
             self._room.tell(member, "run.started", **self._started(run))
             self._room.tell(member, "run.progress", run=run.id, **run.figures, places=run.progress)
+            if run.answer:
+                self._room.tell(member, "run.text", run=run.id, text=run.answer)
         for run in self._waiting.values():
             self._room.tell(member, "run.queued", **_queued(run))
 
@@ -443,7 +485,14 @@ def _queued(run: Run) -> dict[str, Any]:
         "by": request.by.public(),
         "instruction": request.instruction,
     }
-    queued |= {"file": request.file, "engine": request.engine, "continues": run.continues, "chain": list(run.chain), "retries": run.retries}
+    queued |= {
+        "file": request.file,
+        "mode": request.mode,
+        "engine": request.engine,
+        "continues": run.continues,
+        "chain": list(run.chain),
+        "retries": run.retries,
+    }
     return queued
 
 

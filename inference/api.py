@@ -30,7 +30,8 @@ class Task:
     ``cache`` is the domain that evaluated prefixes may be shared in (a session): caches never cross it.
     ``who`` names the person whose instruction this is; their keystrokes extend one sequence.
     ``before`` ends and ``after`` begins where the region does; both may be cut by the prompt's policy.
-    ``mode`` "ask": the reply is Text alone, an answer for people, and edits nothing.
+    ``earlier``: the instructions that it goes on from; for "ask" question and answer by turns, oldest first.
+    ``mode`` "ask": the reply is Text alone, an answer for people, and edits nothing; the region is what the question is about, or empty.
     ``others``: the most helpful first; as many as fit are shown. ``variant``: 0 is the likeliest reply, each other number another one.
     ``draft``: nobody has pressed Enter yet; gives way to every run.
     """

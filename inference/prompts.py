@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from inference.api import Task
 from inference.guards import Guard, Thoughts
-from inference.replies import PatchReader, Reader, StopAt
+from inference.replies import AnswerReader, PatchReader, Reader, StopAt
 from inference.rewrites import RewriteReader
 from inference.snapshots import Count, Snapshot, estimate, fresh, region_lines
 from inference.templates import ChatTemplate
@@ -41,6 +41,7 @@ class Format:
 
     name: str
     region_lines: int
+    answers = True  # questions, too
 
     def room(self, task: Task) -> int | None:
         """Most tokens that a snapshot may take beside the rest of the task; None: this form shows no snapshots."""
@@ -63,6 +64,7 @@ class PatchFormat(Format):
 
     name = "patch"
     region_lines = 47
+    answers = False
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
@@ -90,10 +92,11 @@ class PatchFormat(Format):
 
 
 SYSTEM = (
-    "You edit source code together with several people. You get a file, the edits made to it since, and one region of the file "
-    "between <region> and </region>. Answer with the new text of the region and nothing else: no explanation, no code fence, "
-    "no tags, no line from outside of the region. Keep its indentation, and keep every line that the instruction does not concern "
-    "exactly as it is."
+    "You edit source code together with several people. You get a file, the edits made to it since, and an instruction or a question. "
+    "To an instruction, which is about one region of the file between <region> and </region>, answer with the new text of the region "
+    "and nothing else: no explanation, no code fence, no tags, no line from outside of the region. Keep its indentation, and keep every "
+    "line that the instruction does not concern exactly as it is. Answer a question in a few plain sentences, and quote the lines that "
+    "you speak of in `backticks`, exactly as they are."
 )
 
 # What the instruction, the template and the reply's growth may take beside the region.
@@ -127,8 +130,9 @@ class ChatFormat(Format):
     def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
         snapshot = snapshot or fresh(task, self.room(task), self._count)
         first, last = region_lines(task)
-        small = len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
-        alone = snapshot.shown == (first, last + 1)
+        ask = task.mode == "ask"
+        small = not ask and len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
+        alone = not ask and snapshot.shown == (first, last + 1)
         stable = 1
         lines = "" if snapshot.whole else f' lines="{snapshot.lines[0] + 1}-{snapshot.lines[1]}"'
         if small or alone:
@@ -139,8 +143,14 @@ class ChatFormat(Format):
             if snapshot.log:
                 parts += ["Edits made to this file since then, oldest first:\n", *(group.log for group in snapshot.log), "\n"]
             stable += len(parts)
-            parts += [_place(task, first, last), f"<region>\n{task.region}\n</region>\n\n"]
-        parts += [*(f"Earlier instruction, already begun: {text}\n" for text in task.earlier), "Instruction: ", task.instruction.strip()]
+            if task.region.strip() or not ask:
+                parts += [_place(task, first, last), f"<region>\n{task.region}\n</region>\n\n"]
+        if ask:
+            turns = zip(task.earlier[::2], task.earlier[1::2], strict=False)
+            parts += [f"Question: {question}\n\nAnswer: {answer}\n\n" for question, answer in turns]
+            parts += ["Question: ", task.instruction.strip()]
+        else:
+            parts += [*(f"Earlier instruction, already begun: {text}\n" for text in task.earlier), "Instruction: ", task.instruction.strip()]
         segments = (Segment(self._template.head, True), *(Segment(part) for part in parts))
         return Prompt(segments, (Segment(self._template.tail, True),), self._left_out(task, snapshot), stable)
 
@@ -153,7 +163,7 @@ class ChatFormat(Format):
         return f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
 
     def reader(self, task: Task) -> Reader:
-        reader: Reader = RewriteReader(task)
+        reader: Reader = AnswerReader() if task.mode == "ask" else RewriteReader(task)
         if self._stop_text:
             reader = StopAt(reader, self._stop_text)
         return Guard(Thoughts(reader, task.region), task)
@@ -162,7 +172,8 @@ class ChatFormat(Format):
 def _place(task: Task, first: int, last: int) -> str:
     """Where the region is, in words; with the lines around it where its own text does not tell."""
     lines = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
-    place = f"The region to rewrite, {lines} of {task.path} as it is now"
+    what = "What the question is about" if task.mode == "ask" else "The region to rewrite"
+    place = f"{what}, {lines} of {task.path} as it is now"
     if task.region.strip() and task.region not in task.before and task.region not in task.after:
         return place + ":\n"
     above, below = (_nearest(text) for text in (task.before.split("\n")[-2::-1], task.after.split("\n")[1:]))

@@ -98,6 +98,27 @@ class PatchReader:
         return []
 
 
+class AnswerReader:
+    """An answer for people: all of it is Text."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._begun = False
+
+    def feed(self, piece: str, control: bool) -> list[Event]:
+        text = piece if self._begun else piece.lstrip()
+        if control or not text:
+            return []
+        self._begun = True
+        return [Text(text)]
+
+    def finish(self) -> list[Event]:
+        self.complete = True
+        if not self._begun:
+            raise Unusable("The model gave no answer.")
+        return []
+
+
 class StopAt:
     """Lets text through to another reader up to a marker that the model writes in plain letters."""
 

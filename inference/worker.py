@@ -235,6 +235,8 @@ class Worker:
 
         if self.info.state != "ready":
             return refuse(self.info.detail or "The model is still loading; try again in a moment.")
+        if task.mode == "ask" and not self._format.answers:
+            return refuse("This model does small edits and cannot answer questions.")
         try:
             prompt = self._prompt(task)
             tokens = self._encode((*prompt.segments, *prompt.trigger))
@@ -419,7 +421,7 @@ class Worker:
         if events:
             self._emit(stream.id, events)
         if ended or stream.reader.complete:
-            if stream.edited:
+            if stream.edited or stream.task.mode == "ask":
                 self._finish(stream, "done")
             else:
                 self._finish(stream, "declined", "The model found nothing to change.")
@@ -428,7 +430,7 @@ class Worker:
                 stream,
                 "failed",
                 f"The answer reached the limit of {self._options.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS) "
-                "and was cut; the lines it had not reached are unchanged.",
+                f"and was cut{'.' if stream.task.mode == 'ask' else '; the lines it had not reached are unchanged.'}",
             )
         elif len(stream.job.tokens) >= self._context.size:
             self._finish(stream, "failed", self._full())

@@ -13,6 +13,7 @@ from benchmarks.random_gguf import CHATML
 from inference.api import Event, Hunk, Task, Text
 from inference.native import Vocabulary
 from inference.prompts import SYSTEM, ChatFormat
+from inference.replies import Malformed
 from inference.rewrites import RewriteReader
 from inference.sequences import common_prefix
 from inference.snapshots import Snapshots
@@ -239,3 +240,26 @@ def test_what_does_not_fit_is_said() -> None:
     prompt = ChatFormat(ChatTemplate(CHATML, SYSTEM), 4096).prompt(replace(TASK, before="# one line\n" * 5000))
     assert "did not see" in prompt.left_out and "4096 tokens" in prompt.left_out
     assert sum(len(segment.text) for segment in prompt.segments) < 3 * 4096
+
+
+def test_a_question_has_the_same_beginning_as_an_instruction_and_the_conversation_so_far(case: Case) -> None:
+    filler = "".join(f"value_{n} = {n}\n" for n in range(100))
+    edit = replace(TASK, before=filler)
+    ask = replace(edit, mode="ask", instruction="Why greet?", earlier=("What is this?", "A greeting."))
+    text = case.text(case.tokens(ask)).removesuffix(case.template.tail)
+    assert text.endswith(
+        f"</file>\n\nWhat the question is about, lines 101 to 102 of {TASK.path} as it is now:\n<region>\n{TASK.region}\n</region>\n\n"
+        "Question: What is this?\n\nAnswer: A greeting.\n\nQuestion: Why greet?"
+    )
+    whole = case.vocabulary.tokenize(filler + TASK.region + TASK.after, False)
+    assert common_prefix(case.tokens(ask), case.tokens(edit)) > len(whole)
+    general = replace(ask, before=filler + TASK.region, region="", earlier=())
+    assert "<region>" not in case.text(case.tokens(general)).removeprefix(case.template.head)
+
+
+def test_an_answer_is_read_as_it_is(case: Case) -> None:
+    reader = case.format.reader(replace(TASK, mode="ask"))
+    events = reader.feed("\n<think>hm</think>\n\nSure! It prints:\n", False) + reader.feed("```python\nx\n```\n", False) + reader.finish()
+    assert said(events) == "Sure! It prints:\n```python\nx\n```\n"
+    with pytest.raises(Malformed, match="no answer"):
+        case.format.reader(replace(TASK, mode="ask")).finish()

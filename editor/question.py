@@ -1,0 +1,93 @@
+"""A run that answers a question: it edits nothing, its text goes to everybody as it comes and stays on its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from editor.document import bytes_to_utf16, utf16_to_bytes
+from editor.edits import size
+from editor.part import Part
+from editor.regions import Region
+from editor.run import Run, make_task
+from inference.api import Event, Text
+
+NO_ANSWERS = "The built-in model cannot answer questions. For answers, whoever runs this server installs a larger one: `./manage.py model list`."
+
+# Of the conversation so far, the model is given this much: turns, and characters of each answer.
+TURNS, ANSWER_CHARS = 4, 4000
+
+
+class Question(Run):
+    """Owner of its answer. Its one part is what the question is about; nothing of it is rewritten.
+
+    ``said`` hears more of the answer; ``conversation`` gives question and answer by turns, oldest first.
+    """
+
+    said: Callable[[str], None]
+    conversation: Callable[[], tuple[str, ...]]
+
+    def overlaps(self, file: str, text: str, region: Region) -> bool:
+        return False
+
+    def take(self, regions: Sequence[Region]) -> None:
+        """Raises KeyError where the file is gone."""
+        (region,) = regions
+        file = self.request.file
+        text = self._room.document.text(file)
+        self.parts = [Part(self.id, file, region, text)]
+        start, end = (bytes_to_utf16(text, size(text[:at])) for at in (region.start, region.end))
+        self._place = {"from": start, "to": end, "first_line": region.first, "last_line": region.last}
+        self._region = region
+        self.model = self.engine.info.name
+        self.state = "streaming"
+
+    def places(self) -> list[dict[str, int]]:
+        """What it was asked about, as it was then."""
+        return [self._place]
+
+    def begin(self) -> None:
+        (part,) = self.parts
+        part.asked = True
+        text = self._room.document.text(self.request.file)
+        task = make_task(self._room, self.request, text, self._region, self.conversation())
+        self.engine.start(part.key, task, partial(self._listen, part))
+
+    def _listen(self, part: Part, events: Sequence[Event]) -> None:
+        if self.state != "streaming" or part.finished:
+            return
+        notes, tokens = self.notes, part.tokens
+        part.hear(events)
+        if self.notes != notes:
+            self._owner.noted(self)
+        if text := "".join(event.text for event in events if isinstance(event, Text)):
+            self.answer += text
+            self.said(text)
+        if part.finished:
+            self._owner.concluded(self)
+        elif part.tokens != tokens:
+            self._owner.progressed(self)
+
+    def settle(self) -> list[str]:
+        for part in self.parts:
+            if self.state == "streaming" and part.finished is None:
+                self.engine.stop(part.key)
+        self.state = "finished"
+        return [part.old for part in self.parts]
+
+
+def asked_about(text: str, selection: dict[str, int] | None) -> Region:
+    """The selected lines; without a selection no text, at the beginning of the caret's line. Offsets in characters."""
+    if selection is None:
+        return Region(0, 0, 1, 1)
+    data = text.encode()
+    ends = [len(data[: utf16_to_bytes(text, selection[end])].decode()) for end in ("anchor", "head")]
+    start = text.rfind("\n", 0, min(ends)) + 1
+    first = text.count("\n", 0, start) + 1
+    if ends[0] == ends[1]:
+        return Region(start, start, first, first)
+    # A selection that ends at the beginning of a line does not mean that line.
+    last = max(ends) - (text[max(ends) - 1] == "\n" and max(ends) > start + 1)
+    end = text.find("\n", last)
+    end = len(text) if end < 0 else end
+    return Region(start, end, first, first + text.count("\n", start, end))
