@@ -26,7 +26,7 @@ from editor.regions import Region
 from editor.replacements import apply, condense, operations, tidy
 from editor.room import Room
 from editor.run import Link, Replay, Request
-from inference.api import Engine, Event, Finished, Hunk, Progress, Task, Text
+from inference.api import Engine, Event, Finished, Hunk, Note, Progress, Task, Text
 
 # Between two messages of one variant while it streams.
 SHOW_S = 0.1
@@ -301,7 +301,8 @@ class Variants:
         assert isinstance(last, Finished)
         if text[region.start : region.end] != offer.old:
             new = merged(text, offer.live, operations(RegionDiff(offer.old), events, True))
-            events = [Hunk(1, region.last - region.first + 1), Text(new + "\n")]
+            notes = [event for event in events if isinstance(event, Note)]
+            events = [*notes, Hunk(1, region.last - region.first + 1), Text(new + "\n")]
             note += " What people had changed in these lines meanwhile was kept."
         return Replay(region, [*events, replace(last, reason=note)])
 

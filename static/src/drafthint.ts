@@ -4,7 +4,7 @@ import type { Draft, Drafts } from "./drafts";
 import { ghostOf, lines } from "./drafts";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
-import { linesChanged } from "./ghost";
+import { linesChanged } from "./placed";
 
 // Screen readers, and the page's place in the text, follow when the typing rests.
 const REST_MS = 400;

@@ -2,6 +2,7 @@
 import { type ChangeDesc, type Extension, type Range, StateEffect, StateField, type Text } from "@codemirror/state";
 import { Decoration, type DecorationSet, EditorView, type ViewUpdate, WidgetType } from "@codemirror/view";
 import { h, safeColor } from "./dom";
+import { placed } from "./placed";
 import type { TextEdit } from "./protocol";
 
 export interface Ghost {
@@ -123,17 +124,6 @@ function shown(doc: Text, ghosts: readonly Ghost[]): Shown {
   };
 }
 
-/** Where text of an edit comes: with what is on its line, or as lines of its own above or below a line. */
-export function placed(doc: Text, { from, to, text }: TextEdit): { inline: string; above: string[]; below: string[] } {
-  const line = doc.lineAt(from);
-  if (from === to && from === line.from && text.endsWith("\n"))
-    return { inline: "", above: text.slice(0, -1).split("\n"), below: [] };
-  const whole = from < to && from === line.from && to === doc.lineAt(to).to;
-  const lines = text.split("\n");
-  if (whole && text !== "") return { inline: "", above: [], below: lines };
-  return { inline: lines[0] ?? "", above: [], below: lines.slice(1) };
-}
-
 function draw(doc: Text, ghost: Ghost): Range<Decoration>[] {
   const ranges: Range<Decoration>[] = [];
   let tag: Tag | null = new Tag(ghost.tag, ghost.color, ghost.mine);
@@ -200,20 +190,4 @@ export function ghosts(initial: readonly Ghost[], touched: (ids: string[]) => vo
       if (lost.length > 0) queueMicrotask(() => touched(lost.map((ghost) => ghost.id)));
     }),
   ];
-}
-
-/** How many lines edits change or add. */
-export function linesChanged(doc: Text, edits: readonly TextEdit[]): number {
-  const old = new Set<number>();
-  let added = 0;
-  for (const edit of edits) {
-    const { inline, above, below } = placed(doc, edit);
-    const first = doc.lineAt(edit.from).number;
-    const last = doc.lineAt(edit.to).number;
-    const whole = edit.from === edit.to && inline === "";
-    if (!whole) for (let line = first; line <= last; line++) old.add(line);
-    const lines = above.length + below.length + Number(inline !== "");
-    added += whole ? lines : Math.max(0, lines - (last - first + 1));
-  }
-  return old.size + added;
 }

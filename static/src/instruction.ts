@@ -56,7 +56,11 @@ export class InstructionBar {
     this.#o = options;
     const { connection, runs, drafts } = options;
     this.#hint = new DraftHint(drafts, options.editor, options.files);
-    drafts.on("change", () => this.#showButton());
+    drafts.on("change", () => {
+      this.#showButton();
+      // When it is drawn.
+      requestAnimationFrame(() => this.#giveWay());
+    });
     options.variants.on("change", () => this.#showButton());
     options.variants.on("begin", (offer) => {
       if (options.isMe(offer.by.participant)) this.#given = "";
@@ -135,6 +139,25 @@ export class InstructionBar {
     this.#form.style.width = `${width}px`;
     this.#form.style.left = `${Math.max(box.left + 16, Math.min(caret.left, box.right - width - 16))}px`;
     this.#form.style.top = `${Math.max(box.top + 8, Math.min(top, box.bottom - height - 8))}px`;
+    this.#giveWay();
+  }
+
+  /** The input at the caret must not lie over the draft that is made of it. */
+  #giveWay(): void {
+    if (!this.#form.classList.contains("floating") || !this.#draft()) return;
+    const { dom } = this.#o.editor.view;
+    const box = dom.getBoundingClientRect();
+    const form = this.#form.getBoundingClientRect();
+    const drawn = [...dom.querySelectorAll(".ghost, .ghost-lines, .ghost-gone")].map((each) =>
+      each.getBoundingClientRect(),
+    );
+    const top = Math.min(...drawn.map((each) => each.top));
+    const bottom = Math.max(...drawn.map((each) => each.bottom));
+    if (drawn.length === 0 || bottom <= form.top || top >= form.bottom) return;
+    const below = bottom + 8;
+    const above = top - form.height - 8;
+    if (below + form.height < box.bottom) this.#form.style.top = `${below}px`;
+    else if (above > box.top) this.#form.style.top = `${above}px`;
   }
 
   #listen(): void {
@@ -317,6 +340,8 @@ export class InstructionBar {
 
   #stopLive(): void {
     const live = this.#o.runs.live();
+    const offer = this.#o.variants.mine();
+    if (live.length === 0 && offer && this.#o.rights.may("stop")) this.#o.variants.drop(offer);
     if (live.length === 0 || !this.#o.rights.may("stop")) return;
     if (!this.#o.runs.stop(live.length === 1 ? live[0] : undefined)) {
       toast("You are offline: Stop cannot reach the server.", "error");

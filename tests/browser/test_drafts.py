@@ -152,3 +152,37 @@ def test_who_comes_later_sees_the_draft(server: Server, people: People, record_p
     grace = people("Grace")
     enter(grace, link)
     wait_for_ghost(grace, '    """Say hello."""')
+
+
+def test_the_bar_at_the_caret_gives_way_to_the_draft(server: Server, people: People) -> None:
+    ada = people("Ada")
+    open_session(ada, server, GREET)
+    ada.locator(".cm-line").first.click()
+    ada.keyboard.press("Control+k")
+    ada.keyboard.type(DOCSTRING, delay=10)
+    wait_for_ghost(ada, '    """Say hello."""')
+
+    def apart() -> bool:
+        bar, ghost = ada.locator("#instruction").bounding_box(), ada.get_by_test_id("ghost").bounding_box()
+        return bool(bar and ghost and (bar["y"] >= ghost["y"] + ghost["height"] or bar["y"] + bar["height"] <= ghost["y"]))
+
+    wait_until(apart, "the bar is beside the draft")
+    ada.keyboard.press("Tab")
+    wait_for_text(ada, f"text === {json.dumps(GREETED)}")
+    expect(ada.locator(".cm-content")).to_be_focused()
+
+
+def test_a_model_that_is_too_slow_is_said_so(chatting_server: Server, people: People) -> None:
+    session = chatting_server.session(("main.py", GREET))
+    ada = people("Ada")
+    enter(ada, f"{chatting_server.url}/s/{session['id']}#{session['tokens']['host']}")
+    ada.get_by_test_id("share-button").click()
+    expect(ada.get_by_test_id("session-drafts")).not_to_be_checked()
+    ada.get_by_test_id("session-drafts").click()
+    ada.keyboard.press("Escape")
+    ada.get_by_test_id("instruction-input").click()
+    # It never ends by itself; what is typed over after so long shows that.
+    ada.keyboard.type("write a story", delay=350)
+    expect(ada.get_by_test_id("drafts-paused")).to_contain_text("Drafts are paused: the model takes")
+    expect(ada.get_by_test_id("ghost")).to_have_count(0)
+    assert text_of(ada) == GREET

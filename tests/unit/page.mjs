@@ -1,7 +1,9 @@
 // Properties of the page's pure modules, on random cases. Bundled and run by test_page.py.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Text } from "@codemirror/state";
 import * as Y from "yjs";
+import { linesChanged, placed } from "../../static/src/placed";
 import { lineDiff, textEdits } from "../../static/src/textdiff";
 import { splitUpdate } from "../../static/src/split";
 import { zip } from "../../static/src/zip";
@@ -134,4 +136,64 @@ test("a zip archive, for unzip to read", () => {
     { path: "empty.txt", content: "" },
   ];
   return import("node:fs").then(({ writeFileSync }) => writeFileSync(path, zip(files, new Date(2026, 10, 21, 8, 0))));
+});
+
+/** The lines as somebody reads them who takes what is struck for gone and ghost text for text. */
+function read(doc, edits) {
+  const lines = [];
+  let struck = 0; // text up to here is gone
+  for (let number = 1; number <= doc.lines; number++) {
+    const line = doc.line(number);
+    const here = edits.filter((edit) => doc.lineAt(edit.from).number === number);
+    const ends = edits.filter((edit) => doc.lineAt(edit.to).number === number);
+    const wholly = edits.some((edit) => edit.from <= line.from && edit.to > line.to);
+    for (const edit of here) lines.push(...placed(doc, edit).above);
+    let text = "";
+    let at = Math.max(line.from, struck);
+    for (const edit of new Set([...here, ...ends])) {
+      if (edit.from >= line.from) text += doc.sliceString(Math.min(at, edit.from), edit.from);
+      at = Math.max(at, Math.min(edit.to, line.to));
+      if (ends.includes(edit)) text += placed(doc, edit).inline;
+    }
+    text += doc.sliceString(at, line.to);
+    struck = Math.max(struck, ...edits.map((edit) => (edit.from <= line.to ? edit.to : 0)));
+    const below = ends.flatMap((edit) => placed(doc, edit).below);
+    const replaced = ends.some((edit) => edit.from < edit.to && edit.to === line.to && placed(doc, edit).below.length > 0);
+    if (!(wholly || (text === "" && replaced))) lines.push(text);
+    lines.push(...below);
+  }
+  return lines;
+}
+
+test("a drawn edit reads as its result", () => {
+  const cases = [
+    ["def f():\n    return x", [[9, 9, "    log(x)\n"]]],
+    ["total = a", [[8, 9, "b"]]],
+    ["", [[0, 0, "def f():\n    pass"]]],
+    ["a\nb\nc", [[2, 4, ""]]],
+    ["a\nb\nc", [[2, 3, "x\ny"]]],
+    ["a\nb\nc", [[0, 3, "x"]]],
+    ["a = f(x, y)\nz", [[6, 11, "\n    x,\n)"]]],
+    ["a\nb", [[1, 1, "\nmore"]]],
+    ["one two three", [[0, 3, "1"], [8, 13, "3"]]],
+    ["a\nb\nc\nd", [[0, 0, "first\n"], [4, 5, "C"], [7, 7, "\nlast"]]],
+  ];
+  for (const [old, list] of cases) {
+    const edits = list.map(([from, to, text]) => ({ from, to, text }));
+    let expected = old;
+    for (const { from, to, text } of edits.toReversed()) expected = expected.slice(0, from) + text + expected.slice(to);
+    assert.deepEqual(read(Text.of(old.split("\n")), edits), expected.split("\n"), JSON.stringify([old, list]));
+  }
+});
+
+test("lines are counted as people count them", () => {
+  const doc = Text.of("a = 1\nb = 2\nc = 3".split("\n"));
+  const count = (...edits) => linesChanged(doc, edits.map(([from, to, text]) => ({ from, to, text })));
+  assert.equal(count([4, 5, "9"]), 1);
+  assert.equal(count([6, 6, "x\ny\n"]), 2);
+  assert.equal(count([0, 11, "p\nq\nr"]), 3);
+  assert.equal(count([0, 1, "x"], [4, 5, "y"]), 1, "two changes in one line");
+  assert.equal(count([6, 12, ""]), 1, "a line that goes with its newline");
+  assert.equal(count([11, 17, ""]), 1, "the last line, with the newline before it");
+  assert.equal(count([0, 5, "p\nq"]), 2);
 });
