@@ -100,6 +100,8 @@ def tidy(old: str, replacements: list[Replacement]) -> list[Replacement]:
                 line_end = _line_end(old, end)
             text += old[end:line_end]
             end = line_end
+        if start < end and text and "\n" not in old[start:end] + text:
+            start, end, text = _whole_words(old, start, end, text, out[-1].end if out else 0, waiting[-1].start if waiting else len(old))
         if out and out[-1].end == start:
             before = out.pop()
             waiting.append(Replacement(before.start, end, before.text + text))
@@ -124,6 +126,19 @@ def _as_lines(old: str, at: int, text: str, least: int) -> tuple[int, str]:
     while moved > least and not _begins_line(old, moved) and rest.endswith(old[moved - 1]):
         moved, rest = moved - 1, old[moved - 1] + rest[:-1]
     return (moved, rest) if _begins_line(old, moved) and rest.endswith("\n") else (at, text)
+
+
+def _whole_words(old: str, start: int, end: int, text: str, least: int, most: int) -> tuple[int, int, str]:
+    """For people: ``load`` that becomes ``read`` is one word for another, not ``lo`` for ``re``."""
+    while start > least and _word(old[start - 1]) and (_word(old[start]) or _word(text[0])):
+        start, text = start - 1, old[start - 1] + text
+    while end < most and _word(old[end]) and (_word(old[end - 1]) or _word(text[-1])):
+        end, text = end + 1, text + old[end]
+    return start, end, text
+
+
+def _word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _begins_line(old: str, at: int) -> bool:

@@ -27,6 +27,7 @@ interface Options {
 const FLOAT_WIDTH = 480;
 const HISTORY = 50;
 const VARIANTS = 3;
+const narrow = matchMedia("(max-width: 479px)");
 // Somebody writes in the lines of a draft: another one when they rest for a moment.
 const RETRY_MS = 250;
 
@@ -370,7 +371,10 @@ export class InstructionBar {
     this.#more.disabled = this.#button.disabled;
     this.#input.disabled = this.#o.editor.file === null;
     this.#input.maxLength = INSTRUCTION_LIMIT;
-    this.#input.placeholder = steering ? "Say what should be different…" : "Type what you want changed…";
+    const [steer, run] = narrow.matches
+      ? ["What differs?", "What should change?"]
+      : ["Say what should be different…", "Type what you want changed…"];
+    this.#input.placeholder = steering ? steer : run;
   }
 
   #showModel(model: Model): void {

@@ -85,7 +85,7 @@ export class VariantPanel {
     } else {
       const columns = this.#panel.querySelector(".variant-columns");
       const left = columns?.scrollLeft ?? 0;
-      this.#panel.replaceChildren(this.#head(offer), this.#tabs(offer), this.#columns(offer));
+      this.#panel.replaceChildren(this.#head(offer), this.#columns(offer));
       const now = this.#panel.querySelector<HTMLElement>(".variant-columns");
       if (now && !opened) now.scrollLeft = left;
       if (focused) this.#panel.querySelector<HTMLElement>(`[data-focus="${focused}"]`)?.focus();
@@ -146,6 +146,7 @@ export class VariantPanel {
         " ",
         h("q", {}, offer.instruction),
       ),
+      this.#tabs(offer),
       h(
         "div",
         { class: "segments", role: "group", "aria-label": "Show" },
@@ -177,11 +178,13 @@ export class VariantPanel {
   }
 
   /** On a narrow page, where one column is seen at a time. */
-  #tabs(offer: Offer): HTMLElement {
+  #tabs(offer: Offer): HTMLElement | false {
+    const numbers = numbersOf(offer);
+    if (numbers.length < 2) return false;
     return h(
       "div",
       { class: "variant-tabs", role: "group", "aria-label": "Variants" },
-      ...numbersOf(offer).map((number) =>
+      ...numbers.map((number) =>
         h(
           "button",
           {

@@ -73,3 +73,9 @@ def test_a_line_that_is_split_is_drawn_up_to_its_end():
     drawn = of_reply("a = f(x, y)", [Hunk(1, 1), Text("a = f(\n    x,\n)\n")])
     assert apply("a = f(x, y)", drawn) == "a = f(\n    x,\n)"
     assert all(each.end == 11 for each in drawn if "\n" in each.text)
+
+
+def test_a_word_is_drawn_as_a_whole():
+    drawn = of_reply("def load(path):", [Hunk(1, 1), Text("def read(path):\n")])
+    assert drawn == [Replacement(4, 8, "read")]
+    assert of_reply("total = a", [Hunk(1, 1), Text("total = ab\n")]) == [Replacement(9, 9, "b")], "what is only added is drawn as such"
