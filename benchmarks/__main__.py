@@ -1,6 +1,6 @@
 """Side by side with peers, in one run.
 
-    make bench                        everything, about four minutes
+    make bench                        everything, about fifteen minutes
     make bench ARGS='rooms busy'      some of it
     python -m benchmarks rooms --also 'before=cd ../before && exec .venv/bin/python manage.py serve'
 
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import memory, model, rooms, servers, worker
+from benchmarks import llama, memory, model, rooms, servers, worker
 
 TOGETHER = [scenario.name for scenario in rooms.SCENARIOS]
-PARTS = ["model", "worker", *TOGETHER, "joining", "memory"]
+PARTS = ["model", "llama", "worker", *TOGETHER, "joining", "memory"]
 
 
 def main() -> None:
@@ -28,9 +28,11 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(unknown)}")
     if "model" in parts:
         model.report()
+    if "llama" in parts:
+        llama.report()
     if "worker" in parts:
         worker.report()
-    if set(parts) - {"model", "worker"}:
+    if set(parts) - {"model", "llama", "worker"}:
         servers.install()
         also = [servers.Kind(name, command, "ensemble") for name, _, command in (text.partition("=") for text in given.also)]
         kinds = [*servers.KINDS, *also]

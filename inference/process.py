@@ -63,7 +63,7 @@ class _Child:
     """One life of the process: its socket, and what it has not been told yet."""
 
     def __init__(
-        self, options: Options, loop: asyncio.AbstractEventLoop, heard: Callable[[_Child, Any], None], gone: Callable[[_Child], None]
+        self, module: str, options: Options, loop: asyncio.AbstractEventLoop, heard: Callable[[_Child, Any], None], gone: Callable[[_Child], None]
     ) -> None:
         """Raises OSError."""
         self._loop = loop
@@ -77,7 +77,7 @@ class _Child:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._socket.setblocking(False)
-            command = [sys.executable, "-m", "inference.child", str(theirs.fileno())]
+            command = [sys.executable, "-m", module, str(theirs.fileno())]
             try:
                 # Nothing is expected on its stdout; what libraries print belongs to the log.
                 self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=2, env=_environment(options))
@@ -141,7 +141,9 @@ class _Child:
 
 
 class ProcessEngine:
-    """Implements ``inference.api.Engine``. ``report`` hears, on the loop, what the process has done."""
+    """Implements ``inference.api.Engine``. ``report`` hears, on the loop, what the process has done. ``child``: what the process runs."""
+
+    child = "inference.child"
 
     def __init__(
         self,
@@ -262,7 +264,7 @@ class ProcessEngine:
         if self._closed:
             return
         try:
-            self._child = _Child(self._options, self._loop, self._hear, self._gone)
+            self._child = _Child(self.child, self._options, self._loop, self._hear, self._gone)
         except OSError as fault:
             return self._crashed(f"cannot be started ({fault.strerror})")
         log.info("The model %s is loaded in process %d", self._options.name, self._child.process.pid)
