@@ -39,6 +39,8 @@ interface Options {
   nonce: string;
   editable: boolean;
   liveRegions: (file: string) => Sticky[];
+  /** What the instruction being typed is about. */
+  aimed: (file: string) => Sticky[];
   /** What is drawn of edits that are not in the text. */
   ghosts: (file: string) => Ghost[];
   /** Such edits whose text has changed. */
@@ -241,7 +243,11 @@ export class Editor extends ObservableV2<Events> {
           yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
           this.#o.tint(text),
           carets(text, this.#o.awareness),
-          regions(text, () => this.#o.liveRegions(file)),
+          regions(
+            text,
+            () => this.#o.liveRegions(file),
+            () => this.#o.aimed(file),
+          ),
           ghosts(this.#o.ghosts(file), this.#o.ghostsTouched),
           this.#checkFaithful(text),
           this.#language.of([]),

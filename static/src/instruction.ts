@@ -1,5 +1,6 @@
 // The instruction bar: at the bottom of the editor, or the same input at the caret. Also the strip that
 // shows what runs, with Stop, and the lines that others are typing.
+import type { Aim } from "./aim";
 import type { Connection } from "./connection";
 import { h, mod, need, safeColor, setIcon } from "./dom";
 import { DraftHint } from "./drafthint";
@@ -19,6 +20,7 @@ interface Options {
   files: FileStore;
   drafts: Drafts;
   variants: Variants;
+  aim: Aim;
   runs: Runs;
   rights: Rights;
   isMe: (participant: string) => boolean;
@@ -71,6 +73,10 @@ export class InstructionBar {
     drafts.on("lost", (participant) => options.isMe(participant) && this.#tellAgain(RETRY_MS));
     drafts.on("state", ({ state }) => state === "on" && this.#tellAgain(RETRY_MS));
     connection.on("instruction.typed", (m) => this.#showTyping(m.participant, m.name, m.color, m.text));
+    connection.on("instruction.region", ({ file, regions }) => {
+      if (this.#aims) options.aim.show(file, regions);
+    });
+    options.aim.on("change", () => this.#showAim());
     connection.on("participants", ({ participants }) => {
       const here = new Set(participants.map((each) => each.participant));
       for (const line of this.#typing.querySelectorAll<HTMLElement>("[data-participant]")) {
@@ -96,6 +102,19 @@ export class InstructionBar {
     options.rights.on("change", () => this.#showRights());
     this.#listen();
     this.#showRights();
+  }
+
+  /** Whether Enter would begin a run of its own: else it changes the course of one, whose lines are marked already. */
+  get #aims(): boolean {
+    const { editor, runs } = this.#o;
+    return this.#input.value.trim() !== "" && editor.file !== null && runs.steerable(editor.file) === undefined;
+  }
+
+  #showAim(): void {
+    const { words } = this.#o.aim;
+    need("#aim-hint").hidden = words === "";
+    need("#caret-hint").hidden = words !== "";
+    need("#aim-hint").textContent = words;
   }
 
   /** What was typed stays in the hidden input: the role may come back. */
@@ -356,6 +375,7 @@ export class InstructionBar {
   }
 
   #showButton(): void {
+    if (!this.#aims) this.#o.aim.clear();
     const steering = this.#o.runs.live().length > 0 || this.#o.variants.mine() !== undefined;
     const draft = this.#draft();
     const label = steering ? "Steer" : draft ? "Take" : "Run";

@@ -13,6 +13,7 @@ import type {
   Mode,
   Model,
   Outcome,
+  Places,
   Region,
   Selection,
 } from "./protocol";
@@ -41,8 +42,10 @@ export interface Run extends Figures {
   /** When this page first heard of it: counts the seconds shown while it is live. */
   since: number;
   stopping: boolean;
-  region: Sticky | null;
+  /** What it may rewrite, in ascending order; empty if this page was not there when it began. */
+  regions: Sticky[];
   lines: { first: number; last: number } | null;
+  places: Places | null;
   notes: string[];
   reason: string | null;
   text: string;
@@ -63,7 +66,7 @@ export class Runs extends ObservableV2<{
 }> {
   readonly #runs = new Map<string, Run>();
   /** Regions told before the text they speak of has arrived. */
-  readonly #early = new Map<string, Region>();
+  readonly #early = new Map<string, Region[]>();
   #engines: Engines | null = null;
 
   constructor(
@@ -104,15 +107,15 @@ export class Runs extends ObservableV2<{
         path: this.files.path(file) ?? "",
         lines: { first: m.region.first_line, last: m.region.last_line },
       });
-      if (connection.synced) this.#hold(m.run, m.region);
-      else this.#early.set(m.run, m.region);
+      if (connection.synced) this.#hold(m.run, m.regions);
+      else this.#early.set(m.run, m.regions);
     });
     connection.on("synced", () => {
-      for (const [run, region] of this.#early) this.#hold(run, region);
+      for (const [run, regions] of this.#early) this.#hold(run, regions);
       this.#early.clear();
     });
-    connection.on("run.progress", ({ run: id, tokens, ttft_ms, tokens_per_s }) => {
-      if (this.#runs.has(id)) this.#change(id, { tokens, ttft_ms, tokens_per_s });
+    connection.on("run.progress", ({ run: id, tokens, ttft_ms, tokens_per_s, places }) => {
+      if (this.#runs.has(id)) this.#change(id, { tokens, ttft_ms, tokens_per_s, places });
     });
     connection.on("run.text", ({ run: id, text }) => {
       const run = this.#runs.get(id);
@@ -137,7 +140,7 @@ export class Runs extends ObservableV2<{
   }
 
   liveRegions(file: string): Sticky[] {
-    return this.live().flatMap((run) => (run.file === file && run.region ? [run.region] : []));
+    return this.live().flatMap((run) => (run.file === file ? run.regions : []));
   }
 
   /** The run that a new instruction steers: the newest live one, of this file if there is one. */
@@ -146,10 +149,10 @@ export class Runs extends ObservableV2<{
     return live.findLast((run) => run.file === file) ?? live.at(-1);
   }
 
-  /** Where the run's text lies now; null if this page was not there when it began. */
+  /** Where the run's text, the first of several, lies now; null if this page was not there when it began. */
   span(run: Run): Span | null {
     const text = this.files.text(run.file);
-    return text && run.region ? locate(text, run.region) : null;
+    return text && run.regions[0] ? locate(text, run.regions[0]) : null;
   }
 
   start(instruction: string, file: string, selection?: Selection, engine: EngineName = "fast"): boolean {
@@ -241,21 +244,21 @@ export class Runs extends ObservableV2<{
           behind: null,
           since: Date.now(),
         },
-        ...{ stopping: false, region: null, lines: null, notes: [], reason: null, text: "", diff: [] },
+        ...{ stopping: false, regions: [], lines: null, places: null, notes: [], reason: null, text: "", diff: [] },
         ...{ tokens: 0, ttft_ms: null, tokens_per_s: null, undone: false, kept: false },
       };
       this.#runs.set(id, run);
     }
-    const marked = isLive(run) && run.region;
+    const marked = isLive(run) && run.regions;
     Object.assign(run, change);
     this.emit("change", [run]);
-    if (marked !== (isLive(run) && run.region)) this.emit("regions", []);
+    if (marked !== (isLive(run) && run.regions)) this.emit("regions", []);
   }
 
-  #hold(id: string, region: Region): void {
+  #hold(id: string, regions: Region[]): void {
     const run = this.#runs.get(id);
     const text = run && this.files.text(run.file);
-    if (run?.mode === "edit" && text) this.#change(id, { region: stick(text, region) });
+    if (run?.mode === "edit" && text) this.#change(id, { regions: regions.map((region) => stick(text, region)) });
   }
 
   /** What was live on a lost connection is told again after the welcome, if it still is. */

@@ -1,5 +1,6 @@
 // The session page: joins, then wires the parts to each other.
 import type * as Y from "yjs";
+import { Aim } from "./aim";
 import { ApiError, type Joined, joinSession } from "./api";
 import { Authors } from "./authors";
 import { filesOf } from "./branches";
@@ -113,6 +114,7 @@ function start(joined: Joined, away: boolean): void {
   const isMe = (participant: string) => people.isMe(participant);
   const drafts = new Drafts(connection, files, isMe);
   const variants = new Variants(connection, files, isMe);
+  const aim = new Aim(files);
   const authors = new Authors({ session, connection, rights });
   const nonce = document.querySelector<HTMLMetaElement>("meta[name=csp-nonce]")?.content ?? "";
   let choice: VariantPanel | undefined;
@@ -123,6 +125,7 @@ function start(joined: Joined, away: boolean): void {
     nonce,
     editable: rights.may("write"),
     liveRegions: (file) => runs.liveRegions(file),
+    aimed: (file) => aim.regions(file),
     ghosts: (file) => [...drafts.ghosts(file), ...(choice?.ghosts(file) ?? [])],
     ghostsTouched: (ids) => drafts.touched(ids),
     tint: (text) => authors.extension(text),
@@ -157,7 +160,7 @@ function start(joined: Joined, away: boolean): void {
       else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
     },
   });
-  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants });
+  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, aim });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs, drafts });
@@ -166,6 +169,7 @@ function start(joined: Joined, away: boolean): void {
   followRights(rights, editor);
 
   runs.on("regions", () => editor.refreshRegions());
+  aim.on("change", () => editor.refreshRegions());
   drafts.on("change", () => editor.refreshGhosts());
   connection.on("run.started", ({ run: id, by }) => {
     const run = runs.get(id);

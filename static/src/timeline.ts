@@ -258,6 +258,7 @@ function chain(run: Run): Node {
 
 function place(run: Run): string {
   const path = run.path || "file";
+  if (isLive(run) && run.regions.length > 1) return `${path}, ${run.regions.length} places`;
   const changed = run.diff.filter((line) => line.op === "+" && line.new !== null).map((line) => line.new ?? 0);
   const first = changed[0] ?? run.lines?.first;
   const last = changed.at(-1) ?? run.lines?.last;
@@ -268,6 +269,7 @@ function place(run: Run): string {
 export function figures(run: Run): string {
   const parts: string[] = [];
   if (isLive(run)) parts.push(`${((Date.now() - run.since) / 1000).toFixed(1)} s`);
+  if (isLive(run) && run.places && run.places.of > 1) parts.push(`${run.places.done} of ${run.places.of} places`);
   if (run.tokens > 0) parts.push(`${run.tokens} ${run.tokens === 1 ? "token" : "tokens"}`);
   if (run.tokens_per_s !== null) parts.push(`${run.tokens_per_s.toFixed(run.tokens_per_s < 10 ? 1 : 0)}/s`);
   if (!isLive(run) && run.ttft_ms !== null) parts.push(`first after ${duration(run.ttft_ms)}`);

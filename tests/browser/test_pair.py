@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -138,6 +139,43 @@ def test_a_run_on_the_same_lines_waits_and_can_become_a_steer(chatting_server: S
     expect(ada.locator("[data-testid=run-card][data-outcome=queued]")).to_have_count(0)
     grace.get_by_test_id("stop-button").click()
     expect(ada.get_by_test_id("stop-button")).to_be_hidden()
+
+
+def test_the_lines_that_enter_would_give_to_the_model_are_shown_while_typing(chatting_server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace", color_scheme="dark")
+    functions = "\n\n".join(f"def f{number}(x):\n    return x + {number}" for number in range(9))
+    enter(grace, open_session(ada, chatting_server, f"LIMIT = 5\n\n{functions}\n"))
+    for page in (ada, grace):
+        page.locator(".cm-line").nth(3).click()
+        page.get_by_test_id("instruction-input").click()
+        page.keyboard.type("make f3 faster")
+        expect(page.get_by_test_id("aim-hint")).to_have_text("2 lines")
+        expect(page.locator(".aim-line")).to_have_text(["def f3(x):", "    return x + 3"])
+    # Somebody types above: the mark stays on its lines.
+    grace.locator(".cm-content").click()
+    grace.keyboard.press("Control+Home")
+    grace.keyboard.type("# mine\n")
+    wait_for_text(ada, "text.startsWith('# mine')")
+    expect(ada.locator(".aim-line")).to_have_text(["def f3(x):", "    return x + 3"])
+    ada.get_by_test_id("instruction-input").fill("add a docstring to every function")
+    expect(ada.get_by_test_id("aim-hint")).to_have_text("9 places")
+    expect(ada.locator(".aim-line")).to_have_count(18)
+    if folder := os.environ.get("ENSEMBLE_SCREENSHOTS"):
+        ada.screenshot(path=Path(folder) / "aim-places.png")
+        grace.screenshot(path=Path(folder) / "aim-dark.png")
+    ada.keyboard.press("Enter")
+    expect(ada.locator(".aim-line")).to_have_count(0)
+    expect(ada.locator(".run-line").first).to_be_visible()
+    expect(grace.get_by_test_id("timeline")).to_contain_text("of 9 places")
+    expect(grace.locator(".aim-line")).to_have_count(0), "Enter would steer"
+    if folder:
+        ada.screenshot(path=Path(folder) / "windows.png")
+    # Each of four windows may have a line that is not finished, and a stop takes it back.
+    wait_for_text(ada, "text.split('\\n').length > 36")
+    ada.keyboard.press("Control+.")
+    expect(grace.locator("[data-testid=run-card][data-outcome=stopped]")).to_be_visible()
+    ada.get_by_test_id("undo-run").click()
+    wait_for_text(ada, f"text === {json.dumps('# mine' + chr(10) + 'LIMIT = 5' + chr(10) * 2 + functions + chr(10))}")
 
 
 def test_after_a_stop_continue_goes_on_and_retry_begins_again(chatting_server: Server, people: People) -> None:
