@@ -160,7 +160,7 @@ async def one_round(engine: Any, found: Found, number: itertools.count[int], end
     engine.late.clear()
     for _ in range(2 if endless else 6):
         engine.forget(FIB.cache)
-        finished, stop = await run(engine, str(next(number)), FIB, 40 if endless else None)
+        finished, stop = await run(engine, str(next(number)), FIB, 12 if endless else None)
         found.rates.append(finished.tokens_per_s or 0)
         found.first.append((finished.ttft_ms or 0) / 1000)
         if endless:

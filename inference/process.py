@@ -63,7 +63,12 @@ class _Child:
     """One life of the process: its socket, and what it has not been told yet."""
 
     def __init__(
-        self, module: str, options: Options, loop: asyncio.AbstractEventLoop, heard: Callable[[_Child, Any], None], gone: Callable[[_Child], None]
+        self,
+        module: str,
+        options: Options,
+        loop: asyncio.AbstractEventLoop,
+        heard: Callable[[_Child, Any], None],
+        gone: Callable[[_Child, str], None],
     ) -> None:
         """Raises OSError."""
         self._loop = loop
@@ -130,14 +135,13 @@ class _Child:
         except OSError:
             data = b""
         if not data:
-            return self._gone(self)
+            return self._gone(self, "")
         self.silent = 0.0
         try:
             for message in self._incoming.feed(data):
                 self._heard(self, message)
         except Garbled as fault:
-            log.error("The model's process is not to be understood: %s", fault)
-            self._gone(self)
+            self._gone(self, f"said what cannot be understood ({fault}) and was ended")
 
 
 class ProcessEngine:
@@ -330,8 +334,8 @@ class ProcessEngine:
         if child.silent > most:
             self._gone(child, f"said nothing for {most:g} s ({name}) and was ended")
 
-    def _gone(self, child: _Child, what: str = "") -> None:
-        """The process has ended, or must."""
+    def _gone(self, child: _Child, what: str) -> None:
+        """The process has ended; or it must, and ``what`` says why."""
         child.end()
         if child is self._child and not self._closed:
             self._child = None

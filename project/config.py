@@ -173,7 +173,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_MAX_STEP_SECONDS",
         int,
         120,
-        "Seconds that the model's process may say nothing while it works, before it is ended and started again.",
+        "Seconds that the model's process may say nothing while it works, before it is ended and started again; 0: as long as it likes.",
     ),
     Setting("ENSEMBLE_MAX_LOAD_SECONDS", int, 900, "The same while it loads the model."),
 )

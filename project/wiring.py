@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def patience() -> Patience:
     values = config.values
     return Patience(
         restarts=values["ENSEMBLE_MAX_RESTARTS"],
-        step_s=values["ENSEMBLE_MAX_STEP_SECONDS"],
-        load_s=values["ENSEMBLE_MAX_LOAD_SECONDS"],
+        step_s=values["ENSEMBLE_MAX_STEP_SECONDS"] or math.inf,
+        load_s=values["ENSEMBLE_MAX_LOAD_SECONDS"] or math.inf,
     )
 
 

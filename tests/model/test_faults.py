@@ -243,13 +243,22 @@ async def test_a_context_that_is_full_ends_one_run_and_no_other(chat_model: Path
         running.start("long", TASK, long)
         small = replace(OTHER, region="x = 1")
         beside = Listener()
-        await long.until(lambda: len(long.text) > 500)
+        await long.until(lambda: len(long.text) > 20)
         running.start("beside", small, beside)
         full = await long.finished()
         assert full.outcome == "failed" and "context of 512 tokens is full" in full.reason
         seen = len(beside.text)
         await beside.until(lambda: len(beside.text) > seen or isinstance(beside.events[-1], Finished))
         assert "context of 512 tokens is full" in (await beside.finished()).reason
+
+
+async def test_a_process_that_has_been_taken_over_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProcessEngine, "child", "tests.garbled")
+    async with engine(patience=Patience(restarts=1, pause_s=0.01)) as running:
+        pid = number(running)
+        await becomes(running, lambda: running.info.state == "failed")
+        assert "said what cannot be understood (posix._exit)" in running.info.detail
+        assert not exists(pid)
 
 
 PARENT = """
