@@ -383,6 +383,26 @@ async def test_two_rooms_live_through_a_crash(endless: Server) -> None:
         assert ada.closed is None and grace.closed is None
 
 
+async def test_the_way_out_of_a_model_that_was_given_up(tmp_path: Path) -> None:
+    server = await asyncio.to_thread(lambda: Server(tmp_path, ENSEMBLE_TUNE="off", ENSEMBLE_MAX_RESTARTS="0"))
+    try:
+        session = await asyncio.to_thread(server.session, ("greet.py", TASK.region + "\n"))
+        async with join(server, session) as ada:
+            file = await ada.ready("greet.py")
+            os.kill(process_of(server), signal.SIGKILL)
+            assert "./manage.py model use" in (await ready(server, False))["reason"]
+            command = [sys.executable, "manage.py", "model", "use", "built-in"]
+            using = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=server.environment, stdout=subprocess.PIPE)
+            said, _ = await using.communicate()
+            assert "uses Built-in model now" in said.decode()
+            await ready(server, True)
+            ada.send("run.start", instruction=TASK.instruction, file=file)
+            assert (await ada.message("run.finished"))["outcome"] == "done"
+            assert SAID in server.text(session, "greet.py")
+    finally:
+        server.kill()
+
+
 def test_ctrl_c_ends_the_server_and_not_the_model_before_it(endless: Server) -> None:
     pid = process_of(endless)
     os.killpg(endless.process.pid, signal.SIGINT)
