@@ -46,7 +46,7 @@ class Cards:
         self._cards: OrderedDict[str, dict[str, Any]] = OrderedDict((card["run"], card) for card in cards)
         self._pasts: dict[str, Past] = {}
         self._loaded = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._making: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, run: str) -> bool:
         return run in self._cards
@@ -60,7 +60,17 @@ class Cards:
     @property
     def busy(self) -> bool:
         """Whether a card is being made."""
-        return bool(self._tasks)
+        return bool(self._making)
+
+    def known(self, run: str) -> bool:
+        """Whether the run has a card, or will have in a moment."""
+        return run in self._cards or run in self._making
+
+    async def made(self, run: str) -> dict[str, Any]:
+        """The card of a run that is ``known``: people are quick to ask for something of a run that has just ended. Raises KeyError."""
+        if task := self._making.get(run):
+            await asyncio.shield(task)
+        return self._cards[run]
 
     def make(self, run: Run, new: list[str], reason: str) -> dict[str, Any]:
         """The card of a run that has just ended. It is published when its diff, from each part's old text to ``new``, is made."""
@@ -90,9 +100,8 @@ class Cards:
         regions = [(part.first, part.old, text) for part, text in zip(run.parts, new, strict=True)]
         self._pasts[run.id] = Past(run.edit, regions, request.selection, request.engine)
         changes = [(part.old, text, part.first) for part, text in zip(run.parts, new, strict=True) if text != part.old]
-        task = asyncio.get_running_loop().create_task(self._finish(card, changes))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._making[run.id] = asyncio.get_running_loop().create_task(self._finish(card, changes))
+        task.add_done_callback(lambda _: self._making.pop(run.id))
         return card
 
     async def _finish(self, card: dict[str, Any], changes: list[tuple[str, str, int]]) -> None:

@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from editor import access, presence, protocol, rooms, storage
-from editor.engines import FAST
+from editor.engines import DEEP, FAST
 from editor.members import Member, Person
 from editor.models import Participant
 from editor.permissions import Action, may
@@ -194,6 +194,8 @@ class Connection:
             runs.stop(message.get("run"), member)
         elif kind == "run.undo":
             runs.undo(member, message["run"])
+        elif kind == "run.retry" and message.get("engine") == DEEP:
+            runs.deeper(member, message["run"])
         elif kind == "run.retry":
             runs.retry(member, message["run"])
         elif kind == "run.continue":

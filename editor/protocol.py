@@ -115,7 +115,10 @@ TO_SERVER: dict[str, Message] = {
             (_RUN,),
         ),
         Message(
-            "run.retry", "The same instruction on the same lines again, after undoing what stands of the run: a new run that `retries` it.", (_RUN,)
+            "run.retry",
+            "The same instruction on the same lines again, after undoing what stands of the run: a new run that `retries` it. "
+            "By the model `deep`, what stands stays, so that both answers can be looked at.",
+            (_RUN, Field("engine", str, "`deep`, where `welcome` names one", required=False, choices=("deep",))),
         ),
         Message(
             "run.continue",

@@ -234,6 +234,17 @@ class Runs:
 
         self._undos.begin(member, run_id, again)
 
+    def deeper(self, member: Member, run_id: str) -> None:
+        """The same instruction on the same lines by the second model; what stands stays."""
+        self._refuse_live(run_id)
+
+        async def more(card: dict[str, Any], past: Past | None) -> None:
+            request = replace(self._again(member, card, past), engine=DEEP)
+            lines = [(first, new) for first, _, new in past.regions] if past else ()
+            self.begin(request, chain=tuple(card.get("chain", ())), lines=lines)
+
+        self._undos.begin(member, run_id, more)
+
     def go_on(self, member: Member, run_id: str) -> None:
         """Goes on where a run ended before its time: what it wrote stands, in the same lines."""
         self._refuse_live(run_id)
@@ -255,7 +266,8 @@ class Runs:
             raise ProtocolError("busy", "The run is not over: stop it first.")
 
     def _again(self, member: Member, card: dict[str, Any], past: Past | None) -> Request:
-        selection, engine = (past.selection, past.engine) if past else (None, "")
+        selection = past.selection if past else None
+        engine = (past.engine if past else card.get("engine")) or FAST
         return Request(member.person, card["instruction"], card["file"], selection, card["mode"], engine)
 
     def keep(self, member: Member, run_id: str, variant: int | None) -> None:

@@ -35,24 +35,23 @@ class Undos:
 
     def begin(self, member: Member, run: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
         """Calls back with the run's card and past. Raises ProtocolError where there is no such run; what fails later is told to the member."""
-        card = self._cards.get(run)
-        if card is None:
+        if not self._cards.known(run):
             raise ProtocolError("not_found", "There is no such finished run in this session.")
         if run not in self._tasks:
-            task = self._tasks[run] = asyncio.get_running_loop().create_task(self._guarded(member, card, action))
+            task = self._tasks[run] = asyncio.get_running_loop().create_task(self._guarded(member, run, action))
             task.add_done_callback(lambda _: self._tasks.pop(run, None))
 
-    async def _guarded(self, member: Member, card: dict[str, Any], action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
+    async def _guarded(self, member: Member, run: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
         try:
-            await action(card, (await self._cards.pasts()).get(card["run"]))
+            await action(await self._cards.made(run), (await self._cards.pasts()).get(run))
         except ProtocolError as fault:
-            self._room.tell(member, "error", code=fault.code, message=fault.message, run=card["run"])
+            self._room.tell(member, "error", code=fault.code, message=fault.message, run=run)
         except DatabaseError:
             message = "The database cannot be read just now, and the run\u2019s past is there: try again."
-            self._room.tell(member, "error", code="unavailable", message=message, run=card["run"])
+            self._room.tell(member, "error", code="unavailable", message=message, run=run)
         except Exception:
             log.exception("A finished run could not be changed")
-            self._room.tell(member, "error", code="internal", message="The server failed at this; its log says more.", run=card["run"])
+            self._room.tell(member, "error", code="internal", message="The server failed at this; its log says more.", run=run)
 
     async def undo(self, person: Person, card: dict[str, Any], past: Past | None) -> None:
         """Takes back what the run wrote and still stands. Raises ProtocolError."""

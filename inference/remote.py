@@ -246,7 +246,7 @@ class RemoteEngine:
                 stream,
                 "failed",
                 f"The answer reached the limit of {self._endpoint.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS), or the endpoint's own, "
-                "and was cut; the lines it had not reached are unchanged.",
+                f"and was cut{'.' if stream.task.mode == 'ask' else '; the lines it had not reached are unchanged.'}",
             )
         if stream.ending == "content_filter":
             return self._finish(stream, "failed", f"{self._endpoint.host} held the rest of the answer back (its content filter).")

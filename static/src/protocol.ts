@@ -134,7 +134,8 @@ export type ToServer =
     }
   | { type: "run.steer"; run: string; instruction: string }
   | { type: "run.stop"; run?: string }
-  | { type: "run.undo" | "run.retry" | "run.continue"; run: string }
+  | { type: "run.undo" | "run.continue"; run: string }
+  | { type: "run.retry"; run: string; engine?: "deep" }
   | { type: "run.keep"; run: string; variant?: number };
 
 export type ToClient =

@@ -155,13 +155,12 @@ export class Runs extends ObservableV2<{
     return text && run.regions[0] ? locate(text, run.regions[0]) : null;
   }
 
-  start(instruction: string, file: string, selection?: Selection, engine: EngineName = "fast"): boolean {
+  start(instruction: string, file: string, selection?: Selection): boolean {
     return this.connection.send({
       type: "run.start",
       instruction,
       file,
       mode: "edit",
-      ...(engine === "fast" ? {} : { engine }),
       ...(selection ? { selection } : {}),
     });
   }
@@ -200,10 +199,9 @@ export class Runs extends ObservableV2<{
     return this.connection.send({ type: "run.continue", run: run.id });
   }
 
-  /** The same instruction by the larger model, on the same lines as far as they are known; what stands stays. */
+  /** The same instruction by the larger model, on the same lines; what stands stays. */
   deeper(run: Run): boolean {
-    const span = this.span(run);
-    return this.start(run.instruction, run.file, span ? { anchor: span.from, head: span.to } : undefined, "deep");
+    return this.connection.send({ type: "run.retry", run: run.id, engine: "deep" });
   }
 
   /** The model that is asked for more than the usual one gives; null where the server has none. */

@@ -190,7 +190,7 @@ export class Timeline {
             "data-testid": "retry-run",
           }),
         );
-      if (run.state !== "steered" && run.mode === "edit" && run.engine === "fast" && runs.deep)
+      if (run.state !== "steered" && run.engine === "fast" && runs.deep)
         buttons.push(
           button("Deeper", "deeper", () => runs.deeper(run), {
             "data-testid": "deeper",

@@ -27,6 +27,11 @@ def test_where_there_is_none_it_is_said(server: Server) -> None:
             ada.send("run.start", instruction=DOCSTRING, file=file, engine="deep")
             refused = await ada.message("error")
             assert refused["code"] == "unsupported" and "ENSEMBLE_DEEP_MODEL" in refused["message"]
+            ada.send("run.start", instruction=DOCSTRING, file=file)
+            card = await ada.message("run.card")
+            assert card["engine"] == "fast"
+            ada.send("run.retry", run=card["run"], engine="deep")
+            assert (await ada.message("error", code="unsupported", run=card["run"]))["message"] == refused["message"]
             ada.send("run.start", instruction=DOCSTRING, file=file, engine="fastest")
             assert (await ada.message("error", code="bad_message"))["message"].endswith("must be one of fast, deep.")
 
@@ -53,6 +58,14 @@ async def test_a_file_is_loaded_when_it_is_first_wanted(tmp_path: Path, chat_mod
             assert '"""Say hello."""' in str(grace.text_of("greet.py"))
             # The usual model is not disturbed.
             assert not [m for m in grace.messages if m["type"] == "model"]
+            # The same once more, on the same lines, by the same model; what stands stays.
+            before = len(grace.messages)
+            ada.send("run.retry", run=queued["run"], engine="deep")
+            again = await grace.message("run.started", before)
+            assert (again["engine"], again["retries"], again["region"]["first_line"]) == ("deep", None, 1)
+            assert again["region"]["last_line"] == 3
+            await grace.message("run.card", run=again["run"])
+            assert not (await grace.message("run.card", run=queued["run"]))["undone"]
             # A steer goes on with the same model.
             ada.send("run.steer", run=queued["run"], instruction="add a docstring: Say bye.")
             assert (await grace.message("run.started", continues=queued["run"]))["engine"] == "deep"
