@@ -135,6 +135,12 @@ class Runs:
             self.variants.steer(member, run_id, instruction)
             return None
         old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
+        card = self.cards.get(run_id)
+        if old is None and card and card["mode"] == "ask":
+            # All that asking on takes is on the card.
+            link = {"by": card["by"], "instruction": card["instruction"]}
+            request = Request(member.person, instruction.strip(), card["file"], None, "ask", card.get("engine") or FAST)
+            return self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link))
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
         request = replace(old.request, by=member.person, instruction=instruction.strip())

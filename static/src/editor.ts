@@ -22,6 +22,7 @@ import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import { carets } from "./carets";
 import type { FileStore } from "./filestore";
+import { flash, flashes } from "./flash";
 import { type Ghost, ghosts, showGhosts } from "./ghost";
 import { look } from "./highlight";
 import { languageFor } from "./languages";
@@ -142,6 +143,12 @@ export class Editor extends ObservableV2<Events> {
     this.reveal(file, { from, to });
   }
 
+  /** Shows a line that something has led to. */
+  flashLine(file: string, line: number): void {
+    this.revealLine(file, line);
+    if (file === this.#file) flash(this.view, line);
+  }
+
   refreshRegions(): void {
     this.view.dispatch({ effects: regionsChanged.of(null) });
   }
@@ -242,6 +249,7 @@ export class Editor extends ObservableV2<Events> {
           this.#refuseTooLarge(),
           yCollab(text, null, { undoManager: this.#undoManager(file, text) }),
           this.#o.tint(text),
+          flashes,
           carets(text, this.#o.awareness),
           regions(
             text,

@@ -1,6 +1,7 @@
 // The instruction bar: at the bottom of the editor, or the same input at the caret. Also the strip that
 // shows what runs, with Stop, and the lines that others are typing.
 import type { Aim } from "./aim";
+import type { AskMode } from "./askmode";
 import type { Connection } from "./connection";
 import { h, mod, need, safeColor, setIcon } from "./dom";
 import { DraftHint } from "./drafthint";
@@ -23,7 +24,10 @@ interface Options {
   aim: Aim;
   runs: Runs;
   rights: Rights;
+  askMode: AskMode;
   isMe: (participant: string) => boolean;
+  /** A question was given: its answer comes in the timeline. */
+  asked: () => void;
 }
 
 const FLOAT_WIDTH = 480;
@@ -59,6 +63,11 @@ export class InstructionBar {
     this.#o = options;
     const { connection, runs, drafts } = options;
     this.#hint = new DraftHint(drafts, options.editor, options.files);
+    options.askMode.on("change", () => {
+      this.#showButton();
+      this.#tellAgain(0);
+    });
+    options.askMode.on("ask", () => this.#input.focus());
     drafts.on("change", () => {
       this.#showButton();
       // When it is drawn.
@@ -106,8 +115,9 @@ export class InstructionBar {
 
   /** Whether Enter would begin a run of its own: else it changes the course of one, whose lines are marked already. */
   get #aims(): boolean {
-    const { editor, runs } = this.#o;
-    return this.#input.value.trim() !== "" && editor.file !== null && runs.steerable(editor.file) === undefined;
+    const { editor, runs, askMode } = this.#o;
+    if (askMode.mode === "ask" || this.#input.value.trim() === "" || editor.file === null) return false;
+    return runs.steerable(editor.file, "edit") === undefined;
   }
 
   #showAim(): void {
@@ -187,6 +197,11 @@ export class InstructionBar {
       this.#submit(false);
     });
     this.#input.addEventListener("input", () => {
+      // A question may begin with its mark.
+      if (this.#input.value.startsWith("?") && this.#o.askMode.mode === "edit") {
+        this.#input.value = this.#input.value.slice(1).trimStart();
+        this.#o.askMode.set("ask");
+      }
       this.#fit();
       this.#showButton();
       this.#frame ||= requestAnimationFrame(() => this.#sendTyped());
@@ -274,9 +289,16 @@ export class InstructionBar {
 
   #submit(apart: boolean): void {
     const text = this.#input.value.trim();
-    const { editor, runs, variants } = this.#o;
+    const { editor, runs, variants, askMode } = this.#o;
     if (text === "" || editor.file === null || this.#button.disabled) return;
-    const steered = apart ? undefined : runs.steerable(editor.file);
+    const steered = apart ? undefined : runs.steerable(editor.file, askMode.mode);
+    if (askMode.mode === "ask") {
+      const sent = runs.ask(text, editor.file, editor.selection, steered ?? askMode.onto);
+      if (sent) this.#o.asked();
+      askMode.onto = null;
+      this.#gave(text, sent);
+      return;
+    }
     const offer = apart ? undefined : variants.mine();
     const sent = offer
       ? variants.steer(offer, text)
@@ -325,7 +347,8 @@ export class InstructionBar {
   #tell(text: string): void {
     const { connection, editor } = this.#o;
     if (editor.file === null) return;
-    const line = { text, file: editor.file, selection: editor.selection };
+    const ask = this.#o.askMode.mode === "ask" ? { mode: "ask" as const } : {};
+    const line = { text, file: editor.file, selection: editor.selection, ...ask };
     const told = JSON.stringify(line);
     if (told === this.#told) return;
     if (connection.send({ type: "instruction.typed", ...line })) this.#told = told;
@@ -376,9 +399,12 @@ export class InstructionBar {
 
   #showButton(): void {
     if (!this.#aims) this.#o.aim.clear();
-    const steering = this.#o.runs.live().length > 0 || this.#o.variants.mine() !== undefined;
+    const { runs, variants, askMode } = this.#o;
+    const ask = askMode.mode === "ask";
+    const live = runs.steerable(this.#o.editor.file, askMode.mode) !== undefined;
+    const steering = live || (!ask && variants.mine() !== undefined);
     const draft = this.#draft();
-    const label = steering ? "Steer" : draft ? "Take" : "Run";
+    const label = ask ? "Ask" : steering ? "Steer" : draft ? "Take" : "Run";
     const shown = need("#run-label");
     if (shown.textContent !== label) {
       shown.textContent = label;
@@ -388,13 +414,16 @@ export class InstructionBar {
     this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
     this.#button.disabled =
       this.#o.editor.file === null || this.#model?.state === "failed" || this.#input.value.trim() === "";
-    this.#more.disabled = this.#button.disabled;
+    this.#more.disabled = this.#button.disabled || ask;
     this.#input.disabled = this.#o.editor.file === null;
     this.#input.maxLength = INSTRUCTION_LIMIT;
     const [steer, run] = narrow.matches
       ? ["What differs?", "What should change?"]
       : ["Say what should be different…", "Type what you want changed…"];
-    this.#input.placeholder = steering ? steer : run;
+    const onto = ask && (live || askMode.onto !== null);
+    const edit = steering ? steer : run;
+    this.#input.placeholder = onto ? "Ask on…" : ask ? "Ask about this code…" : (edit ?? "");
+    this.#input.setAttribute("aria-label", ask ? "What do you want to know?" : "What should the model change?");
   }
 
   #showModel(model: Model): void {

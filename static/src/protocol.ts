@@ -114,6 +114,8 @@ export interface Card extends Figures {
   reason: string | null;
   /** Cards of earlier versions have none. */
   notes?: string[];
+  /** The answer to a question. */
+  text?: string;
   started_at: string;
   undone: boolean;
   kept: boolean;
@@ -122,7 +124,7 @@ export interface Card extends Figures {
 
 export type ToServer =
   | { type: "hello"; version: number; name?: string; lineage?: string }
-  | { type: "instruction.typed"; text: string; file: string; selection?: Selection }
+  | { type: "instruction.typed"; text: string; file: string; selection?: Selection; mode?: Mode }
   | {
       type: "run.start";
       instruction: string;
@@ -217,6 +219,7 @@ export type ToClient =
       by: By;
       instruction: string;
       file: string;
+      mode: Mode;
       engine: EngineName;
       continues: string | null;
       chain: Link[];

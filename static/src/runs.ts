@@ -81,9 +81,22 @@ export class Runs extends ObservableV2<{
       for (const card of runs) this.#take(card);
     });
     connection.on("run.queued", (m) => {
-      const { position, reason, behind, by, instruction, file, engine, continues, chain, retries } = m;
+      const { position, reason, behind, by, instruction, file, mode, engine, continues, chain, retries } = m;
       this.#change(m.run, {
-        ...{ state: "queued", position, reason, behind, by, instruction, file, engine, continues, chain, retries },
+        ...{
+          state: "queued",
+          position,
+          reason,
+          behind,
+          by,
+          instruction,
+          file,
+          mode,
+          engine,
+          continues,
+          chain,
+          retries,
+        },
         path: this.files.path(file) ?? "",
       });
     });
@@ -143,9 +156,9 @@ export class Runs extends ObservableV2<{
     return this.live().flatMap((run) => (run.file === file ? run.regions : []));
   }
 
-  /** The run that a new instruction steers: the newest live one, of this file if there is one. */
-  steerable(file: string | null): Run | undefined {
-    const live = this.live();
+  /** The run that a new instruction or question steers: the newest live one of its kind, of this file if there is one. */
+  steerable(file: string | null, mode: Mode): Run | undefined {
+    const live = this.live().filter((run) => run.mode === mode);
     return live.findLast((run) => run.file === file) ?? live.at(-1);
   }
 
@@ -163,6 +176,13 @@ export class Runs extends ObservableV2<{
       mode: "edit",
       ...(selection ? { selection } : {}),
     });
+  }
+
+  /** A question; behind an answer, where it goes on from that. */
+  ask(question: string, file: string, selection: Selection | undefined, onto: Run | null): boolean {
+    if (onto) return this.steer(onto, question);
+    const message = { type: "run.start", instruction: question, file, mode: "ask" } as const;
+    return this.connection.send({ ...message, ...(selection ? { selection } : {}) });
   }
 
   steer(run: Run, instruction: string): boolean {
@@ -216,11 +236,11 @@ export class Runs extends ObservableV2<{
 
   #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
     const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
-    const { engine = "fast", chain = [], retries = null, notes = [] } = card;
+    const { engine = "fast", chain = [], retries = null, notes = [], text = "" } = card;
     const { tokens, ttft_ms, tokens_per_s } = card;
     this.#change(id, {
       ...{ by, file, path, instruction, mode, engine, model, continues, chain, retries, reason, notes, undone, kept },
-      diff,
+      ...{ diff, text },
       ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
     });
   }

@@ -1,7 +1,9 @@
 // The session page: joins, then wires the parts to each other.
+
 import type * as Y from "yjs";
 import { Aim } from "./aim";
 import { ApiError, type Joined, joinSession } from "./api";
+import { AskMode } from "./askmode";
 import { Authors } from "./authors";
 import { filesOf } from "./branches";
 import { Connection } from "./connection";
@@ -147,9 +149,16 @@ function start(joined: Joined, away: boolean): void {
     refusal: (bytes) => files.fullness(connection.limits.max_files) ?? size.refusal(bytes),
     chosen: () => panels.closeSheets(),
   });
+  const askMode = new AskMode();
   new Timeline({
     runs,
     rights,
+    files,
+    askOn: (run) => askMode.askOn(run),
+    goTo: ({ file, line }) => {
+      panels.closeSheets();
+      editor.flashLine(file, line);
+    },
     offline: tellOffline,
     reveal: (run) => {
       panels.closeSheets();
@@ -160,7 +169,9 @@ function start(joined: Joined, away: boolean): void {
       else editor.revealLine(run.file, changed?.new ?? changed?.old ?? 1);
     },
   });
-  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, aim });
+  askMode.on("ask", () => panels.closeSheets());
+  const asked = () => panels.set("timeline", true);
+  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, aim, askMode, asked });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs, drafts });

@@ -1,5 +1,8 @@
 // The timeline: one card a run, oldest first, the newest in sight.
 import { avatar, h, icon, mod, need } from "./dom";
+import type { FileStore } from "./filestore";
+import { markdown } from "./markdown";
+import { type Place, Places } from "./places";
 import type { DiffLine, Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
@@ -7,7 +10,10 @@ import { isLive, type Run, type Runs } from "./runs";
 interface Options {
   runs: Runs;
   rights: Rights;
+  files: FileStore;
   reveal: (run: Run) => void;
+  goTo: (place: Place) => void;
+  askOn: (run: Run) => void;
   offline: () => void;
 }
 
@@ -19,6 +25,12 @@ const LABEL: Record<Run["state"], string> = {
   steered: "Steered",
   declined: "Declined",
   failed: "Failed",
+};
+
+const ANSWER_LABEL: Partial<Record<Run["state"], string>> = {
+  streaming: "Answering",
+  done: "Answered",
+  steered: "Asked on",
 };
 
 // Diffs above this are folded, so that a card stays a card.
@@ -91,7 +103,8 @@ export class Timeline {
       run.undone,
       run.kept,
       run.notes,
-      run.text,
+      run.mode,
+      run.mode === "ask" && !isLive(run) && run.text !== "",
       run.diff.length,
       run.engine,
       run.model,
@@ -105,12 +118,14 @@ export class Timeline {
       card.toggleAttribute("data-undone", run.undone);
       card.replaceChildren(...this.#content(run));
     }
+    this.#showAnswer(run);
     this.#showFigures(run);
     if (isNew ? atEnd || isLive(run) : atEnd) scroller.scrollTop = scroller.scrollHeight;
   }
 
   #content(run: Run): Node[] {
-    const badge = run.undone ? "Undone" : run.stopping ? "Stopping…" : LABEL[run.state];
+    const label = run.mode === "ask" ? (ANSWER_LABEL[run.state] ?? LABEL[run.state]) : LABEL[run.state];
+    const badge = run.undone ? "Undone" : run.stopping ? "Stopping…" : label;
     const position = run.state === "queued" && run.position > 0 ? ` · place ${run.position}` : "";
     return [
       h(
@@ -125,7 +140,7 @@ export class Timeline {
       ...(run.retries ? [h("p", { class: "card-note" }, "Again, after the first try was undone.")] : []),
       ...(run.reason ? [h("p", { class: "card-reason" }, run.reason)] : []),
       ...run.notes.map((note) => h("p", { class: "card-note" }, note)),
-      ...(run.text ? [h("p", { class: "card-text" }, run.text)] : []),
+      ...(run.mode === "ask" ? [h("div", { class: "card-answer", "data-testid": "answer" })] : []),
       h(
         "div",
         { class: "card-meta" },
@@ -180,6 +195,13 @@ export class Timeline {
             "data-testid": "continue-run",
           }),
         );
+      if (run.mode === "ask" && run.text !== "" && run.state !== "steered")
+        buttons.push(
+          button("Ask on", "steer", () => this.#askOn(run), {
+            title: "Another question behind this answer",
+            "data-testid": "ask-on",
+          }),
+        );
       if (run.state !== "steered")
         buttons.push(
           button("Retry", "retry", () => runs.retry(run), {
@@ -199,6 +221,11 @@ export class Timeline {
         );
     }
     return buttons.length > 0 ? [h("div", { class: "card-buttons" }, ...buttons)] : [];
+  }
+
+  #askOn(run: Run): boolean {
+    this.#o.askOn(run);
+    return true;
   }
 
   #diff(run: Run): Node {
@@ -228,6 +255,15 @@ export class Timeline {
       else this.#open.delete(run.id);
     });
     return details;
+  }
+
+  /** Grows while it streams, and leaves the card's buttons alone. */
+  #showAnswer(run: Run): void {
+    const element = this.#cards.get(run.id)?.querySelector<HTMLElement>(".card-answer");
+    if (!element || element.dataset.length === String(run.text.length)) return;
+    element.dataset.length = String(run.text.length);
+    element.setAttribute("aria-busy", String(isLive(run)));
+    element.replaceChildren(...markdown(run.text, new Places(this.#o.files, run.file), this.#o.goTo));
   }
 
   #showFigures(run: Run): void {
