@@ -144,9 +144,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS", int, 32768, "Tokens of a prompt and its answer at an address; less where it says that it holds less."
     ),
-    Setting("ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS", int, 10, "To reach an address."),
-    Setting("ENSEMBLE_MAX_REMOTE_FIRST_SECONDS", int, 120, "From a request to an address until the first token."),
-    Setting("ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS", int, 30, "Between two tokens of an address."),
+    Setting("ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS", int, 10, "Seconds to reach an address; 0: as long as it takes, as with the next two."),
+    Setting("ENSEMBLE_MAX_REMOTE_FIRST_SECONDS", int, 120, "Seconds from a request to an address until the first token."),
+    Setting("ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS", int, 30, "Seconds between two tokens of an address."),
     Setting(
         "ENSEMBLE_MAX_CONTEXT_TOKENS", int, 8192, "Tokens of one prompt and its answer together; a model that was trained for fewer takes fewer."
     ),

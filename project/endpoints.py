@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from urllib.parse import urlsplit
 
 from inference.catalogue import UnknownModel
@@ -43,9 +44,9 @@ def _endpoint(setting: str, beginning: str) -> Endpoint:
         setting=beginning,
         context=values["ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS"],
         max_tokens=values["ENSEMBLE_MAX_RUN_TOKENS"],
-        connect=values["ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS"],
-        first=values["ENSEMBLE_MAX_REMOTE_FIRST_SECONDS"],
-        silence=values["ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS"],
+        connect=values["ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS"] or math.inf,
+        first=values["ENSEMBLE_MAX_REMOTE_FIRST_SECONDS"] or math.inf,
+        silence=values["ENSEMBLE_MAX_REMOTE_SILENCE_SECONDS"] or math.inf,
     )
 
 

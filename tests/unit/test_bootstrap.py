@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from project.bootstrap import __main__ as commands
-from project.bootstrap import browser, compiler, llama, node, python_env, steps
+from project.bootstrap import browser, compiler, llama, llama_server, node, python_env, steps
 from project.bootstrap.steps import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +28,33 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(llama, "RECORD", tmp_path / ".cache" / "llama.json")
     (tmp_path / ".cache" / "log").mkdir(parents=True)
     return tmp_path / ".cache"
+
+
+def test_llama_server_is_compiled_once_and_wants_a_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_server, "BUILD", cache / "llama-peers")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(Problem, match="CXX"):
+        llama_server.prepare(llama_server.SERVER)
+    monkeypatch.delenv("CXX")
+    ran: list[str] = []
+
+    def run(step: str, command: list[object], **options: object) -> None:
+        ran.append(str(command[-1]))
+        llama_server.path(llama_server.SERVER).parent.mkdir(parents=True, exist_ok=True)
+        llama_server.path(llama_server.SERVER).touch()
+
+    monkeypatch.setattr(steps, "run", run)
+    llama_server.prepare(llama_server.SERVER)
+    assert ran[-1] == llama_server.SERVER
+    done = len(ran)
+    llama_server.prepare(llama_server.SERVER)
+    assert len(ran) == done
+    # Another program joins the same build.
+    llama_server.prepare(llama_server.SERVER, llama_server.BENCH)
+    assert ran[-1] == llama_server.BENCH and llama_server.SERVER not in ran[done:]
+    llama_server.path(llama_server.SERVER).unlink()
+    llama_server.prepare(llama_server.SERVER)
+    assert ran[-1] == llama_server.SERVER
 
 
 # Stamps

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from inference import remote, sse
 from inference.api import Finished, Hunk, ModelInfo, Progress, Started, Task
@@ -93,6 +101,68 @@ async def test_other_variants_are_not_the_likeliest_reply(server: FakeEndpoint) 
     async with engine(server) as running:
         await answer(running, replace(TASK, variant=2))
         assert server.seen[-1].body["temperature"] > 0 and server.seen[-1].body["seed"] == 2
+
+
+async def test_a_question_is_answered_and_edits_nothing(server: FakeEndpoint) -> None:
+    async def answering(asked: Asked) -> None:
+        await asked.begin()
+        await asked.text("It sets ", "`x = 1`", " first.")
+        await asked.end()
+
+    server.complete = answering
+    async with engine(server) as running:
+        listener = await answer(running, replace(TASK, mode="ask", instruction="what does it do?"))
+        assert (await listener.finished()).outcome == "done"
+        assert listener.text.strip() == "It sets `x = 1` first."
+        assert not [e for e in listener.events if isinstance(e, Hunk)]
+
+
+async def test_without_bounds_it_waits_as_long_as_it_takes(server: FakeEndpoint) -> None:
+    async with engine(server, connect=math.inf, first=math.inf, silence=math.inf) as running:
+        assert (await answer(running)).text == "x = 2\ny = 2\n"
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "both.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+    return context
+
+
+@pytest.mark.parametrize(
+    ("which", "words"), [("self-signed", "its certificate is not trusted"), ("plain", "does not speak TLS"), ("none", "nothing listens")]
+)
+async def test_what_is_wrong_with_a_connection_is_said(tmp_path: Path, which: str, words: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=self_signed(tmp_path) if which == "self-signed" else None)
+    port = listening.sockets[0].getsockname()[1]
+    if which == "none":
+        listening.close()
+        await listening.wait_closed()
+    there = FakeEndpoint()
+    there.url = f"https://127.0.0.1:{port}/v1"
+    async with engine(there, state="failed") as running:
+        assert words in running.info.detail
+    listening.close()
 
 
 async def test_nobody_pays_for_drafts(server: FakeEndpoint) -> None:
