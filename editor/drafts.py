@@ -11,14 +11,13 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from editor.document import Delta, bytes_to_utf16
 from editor.edits import size
 from editor.members import Member, Person
 from editor.pace import PATIENCE, Pace
-from editor.protocol import ProtocolError, utf16_length
-from editor.regions import Region
+from editor.protocol import utf16_length
 from editor.replacements import Replacement, of_reply
 from editor.room import Room
 from editor.run import Request
@@ -26,11 +25,6 @@ from inference.api import Engine, Event, Finished, Task
 
 # A first letter or two say nothing of what is wanted, and a draft of them would only flicker.
 SHORTEST = 4
-
-
-class Plan(Protocol):
-    def __call__(self, request: Request) -> tuple[str, Region, Task]:
-        """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
 
 
 @dataclass(eq=False)
@@ -59,11 +53,10 @@ class Draft:
 class Drafts:
     """The drafts of one room, one for each person who types. Owner of all of them."""
 
-    def __init__(self, room: Room, engine: Engine, pace: Pace, plan: Plan) -> None:
+    def __init__(self, room: Room, engine: Engine, pace: Pace) -> None:
         self._room = room
         self._engine = engine
         self._pace = pace
-        self._plan = plan
         self._drafts: dict[str, Draft] = {}
         self._told = self.state
         self._unwatch = pace.watch(self.settle)
@@ -77,22 +70,17 @@ class Drafts:
             return "off"
         return "paused" if self._pace.paused else "on"
 
-    def typed(self, request: Request, busy: bool) -> bool:
+    def typed(self, request: Request, aim: tuple[int, Task] | None, busy: bool) -> bool:
         """An instruction as it stands after a keystroke. Whether a draft is made of it: then nothing need be warmed.
 
+        ``aim``: what a run of it would be about, with the region's first byte; None where there is nothing to draft.
         ``busy``: the model is writing in this room. Drafts give way to runs."""
         person = request.by
         known = self._drafts.get(person.id)
-        if busy or self.state == "off" or len(request.instruction) < SHORTEST:
+        if aim is None or busy or self.state == "off" or len(request.instruction) < SHORTEST:
             self.drop(person.id)
             return False
-        try:
-            content, region, task = self._plan(request)
-        except ProtocolError:
-            self.drop(person.id)
-            return False  # it is said when the run is asked for
-        task = replace(task, draft=True)
-        start = size(content[: region.start])
+        start, task = aim[0], replace(aim[1], draft=True)
         if known and known.task == task and (known.file, known.start) == (request.file, start):
             return True
         if (known is None and len(self._drafts) >= self._room.limits.drafts) or not self._pace.may():

@@ -45,7 +45,7 @@ class Runs:
         self._engines = engines
         self._engine = engines.fast
         self._queue = queue
-        self.drafts = Drafts(room, engines.fast, pace, self._plan)
+        self.drafts = Drafts(room, engines.fast, pace)
         self.variants = Variants(room, engines, queue, self)
         self._active: dict[str, Run] = {}
         self._waiting: dict[str, Run] = {}
@@ -73,9 +73,11 @@ class Runs:
                 pass  # it is said when the run is asked for
         self._room.tell(member, "instruction.region", file=file, regions=[_public(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
-        if self.drafts.typed(request, busy) or not chosen or self._engine.info.state != "ready":
-            return
-        self._engine.warm(make_task(self._room, request, content, chosen[0]))
+        task = make_task(self._room, request, content, chosen[0]) if chosen else None
+        # Drafts are made of one place only.
+        aim = (size(content[: chosen[0].start]), task) if task and len(chosen) == 1 else None
+        if not self.drafts.typed(request, aim, busy) and task and self._engine.info.state == "ready":
+            self._engine.warm(task)
 
     def _typed_question(self, member: Member, request: Request) -> None:
         self.drafts.drop(member.person.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -172,17 +173,14 @@ def test_the_bar_at_the_caret_gives_way_to_the_draft(server: Server, people: Peo
     expect(ada.locator(".cm-content")).to_be_focused()
 
 
-def test_a_model_that_is_too_slow_is_said_so(chatting_server: Server, people: People) -> None:
-    session = chatting_server.session(("main.py", GREET))
-    ada = people("Ada")
-    enter(ada, f"{chatting_server.url}/s/{session['id']}#{session['tokens']['host']}")
-    ada.get_by_test_id("share-button").click()
-    expect(ada.get_by_test_id("session-drafts")).not_to_be_checked()
-    ada.get_by_test_id("session-drafts").click()
-    ada.keyboard.press("Escape")
-    ada.get_by_test_id("instruction-input").click()
-    # It never ends by itself; what is typed over after so long shows that.
-    ada.keyboard.type("write a story", delay=350)
-    expect(ada.get_by_test_id("drafts-paused")).to_contain_text("Drafts are paused: the model takes")
-    expect(ada.get_by_test_id("ghost")).to_have_count(0)
-    assert text_of(ada) == GREET
+def test_a_machine_that_is_too_slow_is_said_so(tmp_path: Path, people: People) -> None:
+    server = Server(tmp_path / "data", ENSEMBLE_MAX_DRAFT_MS="1")
+    try:
+        ada = people("Ada")
+        open_session(ada, server, GREET)
+        type_in_bar(ada, DOCSTRING)
+        expect(ada.get_by_test_id("drafts-paused")).to_contain_text("Drafts are paused: the model takes")
+        ada.keyboard.press("Enter")
+        wait_for_text(ada, f"text === {json.dumps(GREETED)}")
+    finally:
+        server.kill()

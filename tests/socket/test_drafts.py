@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -101,25 +102,37 @@ async def test_the_host_turns_drafts_off_for_the_session(server: Server) -> None
         assert server.text(session, "greet.py") == GREETED
 
 
-async def test_a_model_that_is_not_fast_makes_no_drafts(chatting_server: Server) -> None:
+async def test_a_model_that_is_not_fast_makes_no_drafts_unless_the_host_says_so(chatting_server: Server) -> None:
     session = chatting_server.session(("a.py", "x = 1\n"))
     async with join(chatting_server, session) as ada:
-        file = await ada.ready("a.py")
         assert (await ada.message("drafts"))["state"] == "off"
-        ada.send("instruction.typed", text="write something long", file=file)
-        ada.send("run.stop")
         async with httpx.AsyncClient(headers=bearer(session["tokens"]["host"])) as http:
             await http.patch(f"{chatting_server.url}/api/sessions/{session['id']}", json={"drafts": True})
         await ada.message("drafts", state="on")
-        # It never ends by itself: given up one after the other, they show that it does not keep up.
-        for number in range(4):
+
+
+async def test_drafts_pause_where_the_machine_cannot_keep_up(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", ENSEMBLE_MAX_DRAFT_MS="1")
+    try:
+        session = server.session(("greet.py", GREET))
+        async with join(server, session) as ada:
+            file = await ada.ready("greet.py")
+            await ada.message("drafts", state="on")
+            for number in range(4):
+                seen = len(ada.messages)
+                ada.send("instruction.typed", text=f"{DOCSTRING} {number}", file=file)
+                await ada.wait(lambda seen=seen: any(m["type"] in ("draft.shown", "draft.gone") for m in ada.messages[seen:]))
+            paused = await ada.message("drafts", state="paused")
+            assert paused["ms"] >= paused["bound_ms"] == 1
+            # It is tried again later; until then a keystroke warms as before, and Enter runs.
             seen = len(ada.messages)
-            ada.send("instruction.typed", text=f"write something long {number}", file=file)
-            await ada.message("draft.gone", after=seen)
-        paused = await ada.message("drafts", state="paused")
-        assert paused["ms"] > paused["bound_ms"] == 300
-        assert not [m for m in ada.messages if m["type"] == "draft.shown"]
-        assert chatting_server.text(session, "a.py") == "x = 1\n"
+            ada.send("instruction.typed", text=DOCSTRING, file=file)
+            ada.send("run.start", instruction=DOCSTRING, file=file)
+            await ada.message("run.finished", outcome="done")
+            assert not [m for m in ada.messages[seen:] if m["type"] == "draft.shown"]
+            assert server.text(session, "greet.py") == GREETED
+    finally:
+        server.kill()
 
 
 async def test_enter_takes_the_draft_and_the_text_is_what_a_run_writes(server: Server) -> None:
