@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import llama, memory, model, rooms, servers, worker
+from benchmarks import llama, memory, model, pair, rooms, servers, worker
 
 TOGETHER = [scenario.name for scenario in rooms.SCENARIOS]
-PARTS = ["model", "llama", "worker", *TOGETHER, "joining", "memory"]
+PARTS = ["model", "llama", "worker", "pair", *TOGETHER, "joining", "memory"]
 
 
 def main() -> None:
@@ -32,7 +32,10 @@ def main() -> None:
         llama.report()
     if "worker" in parts:
         worker.report()
-    if set(parts) - {"model", "llama", "worker"}:
+    if "pair" in parts:
+        servers.install()
+        pair.report()
+    if set(parts) - {"model", "llama", "worker", "pair"}:
         servers.install()
         also = [servers.Kind(name, command, "ensemble") for name, _, command in (text.partition("=") for text in given.also)]
         kinds = [*servers.KINDS, *also]

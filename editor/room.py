@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 # The first change of a quiet room goes out at once; after it, what a tick brings goes out together. A tick is as long
 # as sending to everybody took, within these bounds: no room takes more than half of the loop.
 TICK_S = (0.0005, 0.003)
-# A run writes faster than a browser need draw.
-RUN_TICK_S = 0.004
+# A run's tokens come a few at a time, every 2 ms or so: each such batch is with everybody within 3 ms.
+RUN_TICK_S = 0.001
 # Who is here is told once for all who come and go in this time.
 PEOPLE_S = 0.1
 FEW = 8
