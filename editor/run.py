@@ -218,7 +218,7 @@ class Run:
             self.typed.append(origin.person.name)
 
     def _typed(self) -> int:
-        return sum(part.live.typed for part in self.parts)
+        return sum(part.live.typed for part in self.parts if part.asked and part.finished is None)
 
     def _listen(self, part: Part, events: Sequence[Event]) -> None:
         """What one tick brought of a part: it reaches everybody at once."""
