@@ -194,7 +194,11 @@ class Drafts:
         if not isinstance(finished, Finished):
             return
         draft.done = True
-        self._pace.took((time.perf_counter() - draft.asked) * 1000)
+        took = (time.perf_counter() - draft.asked) * 1000
+        if finished.outcome in ("done", "declined"):
+            self._pace.took(took)
+        else:
+            self._pace.given_up(took)  # a quick failure is no quick draft
         if self._drafts.get(draft.by.id) is not draft:
             return  # that was one too slow, and all are gone
         if finished.outcome == "done" and not finished.revert:

@@ -1,18 +1,20 @@
 // The instruction bar: at the bottom of the editor, or the same input at the caret. Also the strip that
-// shows what runs, with Stop, and the lines that others are typing.
+// shows what runs, with Stop.
 import type { Aim } from "./aim";
 import type { AskMode } from "./askmode";
 import type { Connection } from "./connection";
-import { h, mod, need, safeColor, setIcon } from "./dom";
+import { h, mod, need, setIcon } from "./dom";
 import { DraftHint } from "./drafthint";
 import type { Draft, Drafts } from "./drafts";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
+import { Floating } from "./floating";
 import { banner, clearBanner, toast } from "./notices";
 import { INSTRUCTION_LIMIT, type Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
 import { figures } from "./timeline";
+import { TypingLines } from "./typing";
 import type { Variants } from "./variants";
 
 interface Options {
@@ -30,7 +32,6 @@ interface Options {
   asked: () => void;
 }
 
-const FLOAT_WIDTH = 480;
 const HISTORY = 50;
 const VARIANTS = 3;
 const narrow = matchMedia("(max-width: 479px)");
@@ -42,7 +43,7 @@ export class InstructionBar {
   readonly #input = need<HTMLTextAreaElement>("#instruction-input");
   readonly #button = need<HTMLButtonElement>("#run-button");
   readonly #more = need<HTMLButtonElement>("#run-more");
-  readonly #typing = need("#typing");
+  readonly #typing: TypingLines;
   readonly #strip = need("#strip");
   readonly #stop = need<HTMLButtonElement>("#stop-button");
   readonly #o: Options;
@@ -58,10 +59,13 @@ export class InstructionBar {
   #told = "";
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #hint: DraftHint;
+  readonly #floating: Floating;
 
   constructor(options: Options) {
     this.#o = options;
     const { connection, runs, drafts } = options;
+    this.#typing = new TypingLines(connection, options.isMe);
+    this.#floating = new Floating(this.#form, options.editor);
     this.#hint = new DraftHint(drafts, options.editor, options.files);
     options.askMode.on("change", () => {
       this.#showButton();
@@ -71,36 +75,28 @@ export class InstructionBar {
     drafts.on("change", () => {
       this.#showButton();
       // When it is drawn.
-      requestAnimationFrame(() => this.#giveWay());
+      requestAnimationFrame(() => this.#floating.giveWay());
     });
     options.variants.on("change", () => this.#showButton());
     options.variants.on("begin", (offer) => {
       if (options.isMe(offer.by.participant)) this.#given = "";
-      this.#showTyping(offer.by.participant, "", "", "");
+      this.#typing.clear(offer.by.participant);
     });
     options.variants.on("gone", () => this.#tellAgain(RETRY_MS));
     drafts.on("lost", (participant) => options.isMe(participant) && this.#tellAgain(RETRY_MS));
     drafts.on("state", ({ state }) => state === "on" && this.#tellAgain(RETRY_MS));
-    connection.on("instruction.typed", (m) => this.#showTyping(m.participant, m.name, m.color, m.text));
     connection.on("instruction.region", ({ file, regions }) => {
       if (this.#aims) options.aim.show(file, regions);
     });
     options.aim.on("change", () => this.#showAim());
-    connection.on("participants", ({ participants }) => {
-      const here = new Set(participants.map((each) => each.participant));
-      for (const line of this.#typing.querySelectorAll<HTMLElement>("[data-participant]")) {
-        if (!here.has(line.dataset.participant ?? "")) line.remove();
-      }
-    });
     connection.on("open", () => {
-      this.#typing.replaceChildren();
       this.#told = "";
     });
     connection.on("welcome", ({ model }) => this.#showModel(model));
     connection.on("model", ({ model }) => this.#showModel(model));
     connection.on("error", (error) => this.#refused(error.run));
     runs.on("change", (run) => {
-      this.#showTyping(run.by.participant, "", "", "");
+      this.#typing.clear(run.by.participant);
       if (options.isMe(run.by.participant)) this.#given = "";
       this.#showRuns();
       // While the model writes there are no drafts.
@@ -131,7 +127,7 @@ export class InstructionBar {
   #showRights(): void {
     const { rights, editor } = this.#o;
     if (!rights.may("instruct") && this.#form.contains(document.activeElement)) {
-      this.#dock();
+      this.#floating.dock();
       editor.focus();
     }
     this.#form.hidden = !rights.may("instruct");
@@ -143,51 +139,9 @@ export class InstructionBar {
   /** Moves the input to the caret, where there is room for that. */
   openAtCaret(): void {
     if (this.#input.disabled || !this.#o.rights.may("instruct")) return;
-    this.#form.classList.toggle("floating", matchMedia("(min-width: 720px)").matches);
+    this.#floating.open();
     this.#input.focus();
-    this.#place();
-  }
-
-  #dock(): void {
-    this.#form.classList.remove("floating");
-    this.#form.style.cssText = "";
-  }
-
-  #place(): void {
-    if (!this.#form.classList.contains("floating")) return;
-    const { view } = this.#o.editor;
-    const box = view.dom.getBoundingClientRect();
-    const caret = view.coordsAtPos(view.state.selection.main.head) ?? {
-      left: box.left + 48,
-      top: box.top,
-      bottom: box.top,
-    };
-    const width = Math.min(FLOAT_WIDTH, box.width - 32);
-    const height = this.#form.offsetHeight;
-    const below = caret.bottom + 8;
-    const top = below + height < box.bottom ? below : caret.top - height - 8;
-    this.#form.style.width = `${width}px`;
-    this.#form.style.left = `${Math.max(box.left + 16, Math.min(caret.left, box.right - width - 16))}px`;
-    this.#form.style.top = `${Math.max(box.top + 8, Math.min(top, box.bottom - height - 8))}px`;
-    this.#giveWay();
-  }
-
-  /** The input at the caret must not lie over the draft that is made of it. */
-  #giveWay(): void {
-    if (!this.#form.classList.contains("floating") || !this.#draft()) return;
-    const { dom } = this.#o.editor.view;
-    const box = dom.getBoundingClientRect();
-    const form = this.#form.getBoundingClientRect();
-    const drawn = [...dom.querySelectorAll(".ghost, .ghost-lines, .ghost-gone")].map((each) =>
-      each.getBoundingClientRect(),
-    );
-    const top = Math.min(...drawn.map((each) => each.top));
-    const bottom = Math.max(...drawn.map((each) => each.bottom));
-    if (drawn.length === 0 || bottom <= form.top || top >= form.bottom) return;
-    const below = bottom + 8;
-    const above = top - form.height - 8;
-    if (below + form.height < box.bottom) this.#form.style.top = `${below}px`;
-    else if (above > box.top) this.#form.style.top = `${above}px`;
+    this.#floating.place();
   }
 
   #listen(): void {
@@ -211,8 +165,7 @@ export class InstructionBar {
     this.#input.addEventListener("focus", () => this.#tellAgain(0));
     this.#input.addEventListener("blur", () => {
       // A click into the text or elsewhere ends the visit at the caret; what was typed stays.
-      if (this.#form.classList.contains("floating"))
-        setTimeout(() => this.#form.contains(document.activeElement) || this.#dock(), 0);
+      if (this.#floating.on) setTimeout(() => this.#form.contains(document.activeElement) || this.#floating.dock(), 0);
     });
     const menu = need("#run-menu");
     menu.addEventListener("toggle", () => {
@@ -225,8 +178,6 @@ export class InstructionBar {
       this.#askVariants();
     });
     this.#stop.addEventListener("click", () => this.#stopLive());
-    addEventListener("resize", () => this.#place());
-    editor.view.scrollDOM.addEventListener("scroll", () => this.#place(), { passive: true });
     editor.on("open", () => this.#showButton());
     addEventListener("keydown", (event) => {
       if (!(event.metaKey || event.ctrlKey) || event.altKey || event.shiftKey) return;
@@ -266,7 +217,7 @@ export class InstructionBar {
       }
       const own = this.#o.runs.live().findLast((run) => this.#o.isMe(run.by.participant));
       if (own && !own.stopping) this.#o.runs.stop(own);
-      this.#dock();
+      this.#floating.dock();
       this.#o.editor.focus();
     } else if (event.key === "ArrowUp" && this.#input.selectionStart === 0 && this.#at > 0) {
       event.preventDefault();
@@ -311,7 +262,11 @@ export class InstructionBar {
   /** Several replies, to choose from. */
   #askVariants(): void {
     const text = this.#input.value.trim();
-    const { connection, editor, variants } = this.#o;
+    const { connection, editor, variants, askMode } = this.#o;
+    if (askMode.mode === "ask") {
+      this.#submit(false);
+      return;
+    }
     if (text === "" || editor.file === null || this.#button.disabled) return;
     const count = Math.min(VARIANTS, connection.limits.max_variants ?? VARIANTS);
     this.#gave(text, variants.start(text, editor.file, editor.selection, count));
@@ -333,8 +288,8 @@ export class InstructionBar {
     this.#input.value = "";
     this.#fit();
     this.#showButton();
-    if (this.#form.classList.contains("floating")) {
-      this.#dock();
+    if (this.#floating.on) {
+      this.#floating.dock();
       this.#o.editor.focus();
     }
   }
@@ -394,7 +349,7 @@ export class InstructionBar {
   #fit(): void {
     this.#input.style.height = "auto";
     this.#input.style.height = `${Math.min(this.#input.scrollHeight, 160)}px`;
-    this.#place();
+    this.#floating.place();
   }
 
   #showButton(): void {
@@ -444,20 +399,6 @@ export class InstructionBar {
     need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
     pill.title = model.detail;
     this.#showButton();
-  }
-
-  #showTyping(participant: string, name: string, color: string, text: string): void {
-    let line = this.#typing.querySelector<HTMLElement>(`[data-participant="${CSS.escape(participant)}"]`);
-    if (text === "" || this.#o.isMe(participant)) {
-      line?.remove();
-      return;
-    }
-    if (!line) {
-      line = h("div", { class: "typing-line", "data-testid": "typing-line", "data-participant": participant });
-      this.#typing.append(line);
-    }
-    line.style.setProperty("--who", safeColor(color));
-    line.replaceChildren(h("strong", {}, `${name}:`), " ", h("span", {}, text), h("i", { class: "typing-caret" }));
   }
 
   #showRuns(): void {
