@@ -1,0 +1,160 @@
+"""Drafts and variants of a room on an engine that answers as the test says: what it is asked, and what it is spared."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from editor import storage
+from editor.members import Member
+from editor.protocol import ProtocolError
+from editor.queue import Queue
+from editor.variants import SHOW_S
+from inference.api import Finished, Hunk, Progress, Text
+from tests.property.test_malformed import Nowhere
+from tests.unit.test_run_parts import Puppet, Table
+
+GREET = "def greet(name):\n    return name"
+WANTED = "return the name in capitals"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Puppet:
+    monkeypatch.setattr(storage, "writer", Nowhere())
+    return Puppet()
+
+
+def table(engine: Puppet) -> Table:
+    made = Table(engine, Queue(8), GREET)
+    made.room.drafts = True
+    return made
+
+
+def typed(at: Table, member: Member, text: str) -> None:
+    at.runs.typed(member, text, at.file, {"anchor": 0, "head": 0})
+
+
+def enter(at: Table, member: Member, text: str, variants: int = 1) -> None:
+    at.runs.start(member, text, at.file, {"anchor": 0, "head": 0}, variants)
+
+
+def rewrite(new: str) -> tuple[Hunk, Text, Finished]:
+    return Hunk(1, 2), Text(new + "\n"), Finished("done", 7, 1.0, 9.0)
+
+
+async def test_a_keystroke_stops_the_draft_before_it_and_enter_computes_nothing_again(engine: Puppet) -> None:
+    at = table(engine)
+    ada, _ = at.person("ada"), at.person("grace")
+    typed(at, ada, WANTED[:-1])
+    (first,) = engine.asked
+    assert engine.asked[first][0].draft
+    typed(at, ada, WANTED)
+    assert engine.stopped == [first]
+    (second,) = engine.asked
+    engine.answer(second, "return name", "return name.upper()")
+    (shown,) = at.heard("grace", "draft.shown")
+    assert shown["instruction"] == WANTED and at.text == GREET
+    enter(at, ada, WANTED)
+    assert not engine.asked and not engine.warmed, "the reply is there already"
+    assert at.text == GREET.replace("return name", "return name.upper()")
+    assert at.heard("grace", "run.finished")[-1]["outcome"] == "done"
+    assert len(at.heard("grace", "draft.gone")) == 1
+
+
+async def test_enter_before_the_draft_is_there_begins_a_run(engine: Puppet) -> None:
+    at = table(engine)
+    ada = at.person("ada")
+    typed(at, ada, WANTED)
+    (draft,) = engine.asked
+    enter(at, ada, WANTED)
+    (run,) = engine.asked
+    assert engine.stopped == [draft] and not engine.asked[run][0].draft
+    typed(at, ada, "something else again")
+    assert list(engine.asked) == [run], "while the model writes, keystrokes are evaluated ahead and no more"
+    assert engine.warmed
+
+
+async def test_the_text_around_may_change_and_what_was_drawn_is_taken(engine: Puppet) -> None:
+    at = table(engine)
+    ada = at.person("ada")
+    typed(at, ada, WANTED)
+    (draft,) = engine.asked
+    with at.room.document.transaction("people"):
+        at.room.document.insert(at.file, 0, "# above\n")
+    engine.answer(draft, "return name", "return name.upper()")
+    at.runs.start(ada, WANTED, at.file, {"anchor": 8, "head": 8 + len(GREET)}, 1)
+    assert not engine.asked
+    assert at.text == "# above\n" + GREET.replace("return name", "return name.upper()")
+
+
+async def test_no_more_drafts_than_the_limit_and_none_for_a_letter_or_two(engine: Puppet) -> None:
+    at = table(engine)
+    at.room.limits = replace(at.room.limits, drafts=2)
+    people = [at.person(name) for name in ("ada", "grace", "alan")]
+    for member in people:
+        typed(at, member, WANTED)
+    assert len(engine.asked) == 2 and [task.who for task in engine.warmed] == ["alan"]
+    typed(at, people[0], "r")
+    assert len(engine.asked) == 1
+
+
+async def shown(at: Table, count: int) -> list[dict[str, object]]:
+    """The newest of each variant, once so many have ended."""
+    for _ in range(1000):
+        newest = {message["variant"]: message for message in at.heard("ada", "variants.shown")}
+        if sum(message["state"] != "streaming" for message in newest.values()) >= count:
+            return [newest[number] for number in sorted(newest)]
+        await asyncio.sleep(SHOW_S / 10)
+    raise AssertionError(at.ears["ada"].messages)
+
+
+async def test_variants_are_samples_of_one_task_and_equal_ones_are_one(engine: Puppet) -> None:
+    at = table(engine)
+    ada, grace = at.person("ada"), at.person("grace")
+    enter(at, ada, WANTED, 3)
+    tasks = [task for task, _ in engine.asked.values()]
+    assert [task.variant for task in tasks] == [0, 1, 2]
+    assert {replace(task, variant=0) for task in tasks} == {tasks[0]}
+    one, two, three = engine.asked
+    engine.tell(three, *rewrite(GREET.replace("name", "NAME")))
+    engine.tell(two, *rewrite(GREET + ".upper()"))
+    engine.tell(one, *rewrite(GREET + ".upper()"))
+    states = [(each["state"], each["same_as"]) for each in await shown(at, 3)]
+    assert states == [("done", None), ("same", 0), ("done", None)]
+    assert at.text == GREET
+    offer = at.heard("ada", "variants.started")[0]["run"]
+
+    # The same instruction again: other samples. Another one: from the first.
+    at.runs.steer(grace, offer, WANTED)
+    assert [task.variant for task, _ in engine.asked.values()] == [3, 4, 5]
+    again = at.heard("ada", "variants.started")[-1]["run"]
+    at.runs.steer(ada, again, "otherwise")
+    assert [task.variant for task, _ in engine.asked.values()] == [0, 1, 2]
+    assert [task.earlier for task, _ in engine.asked.values()] == [(WANTED,)] * 3
+    assert at.text == GREET
+
+
+async def test_one_is_taken_while_others_are_still_written_and_people_have_typed_in_the_lines(engine: Puppet) -> None:
+    at = table(engine)
+    ada, grace = at.person("ada"), at.person("grace")
+    enter(at, ada, WANTED, 2)
+    one, two = engine.asked
+    engine.tell(two, Hunk(1, 2), Text("def"), Progress(1, 1.0, None))
+    engine.tell(one, Hunk(1, 2), Text(GREET + ".upper()\n"), Finished("done", 7, 1.0, 9.0))
+    offer = at.heard("ada", "variants.started")[0]["run"]
+    with pytest.raises(ProtocolError, match="still being written"):
+        at.runs.keep(grace, offer, 1)
+    place = GREET.index("(name") + 5
+    with at.room.document.transaction(grace):
+        at.room.document.insert(at.file, place, ", loud")
+    at.runs.keep(grace, offer, 0)
+    assert engine.stopped == [two], "nobody waits for it any more"
+    assert at.text == "def greet(name, loud):\n    return name.upper()"
+    gone = at.heard("ada", "variants.gone")[-1]
+    assert (gone["outcome"], gone["by"]["name"]) == ("taken", "grace")
+    reason = at.heard("ada", "run.finished")[-1]["reason"]
+    assert "taken by grace" in reason and "kept" in reason
+    with pytest.raises(ProtocolError):
+        at.runs.keep(grace, offer, 0)
