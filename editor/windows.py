@@ -81,13 +81,16 @@ def choose_all(text: str, instruction: str, selection: tuple[int, int] | None, m
 
 def _everything(text: str, lines: list[str], instruction: str) -> list[tuple[int, int]] | None:
     """The blocks that an instruction concerns, if those are more than the one that ``regions.choose`` would find."""
-    blocks = split_blocks(lines)
-    names = {word for word in re.findall(r"[A-Za-z_$][\w$]*", instruction) if word.lower() not in COMMON}
-    if len(blocks) < 2 or WITHIN.search(instruction) or _names_a_block(lines, instruction, names):
-        return None
     kinds = [kind for kind, every in EVERY.items() if every.search(instruction)]
+    everywhere = "name" in kinds or EVERYWHERE.search(instruction)
     renamed = RENAME.search(instruction)
-    if EVERYWHERE.search(instruction) or "name" in kinds:
+    if not (kinds or everywhere or renamed) or WITHIN.search(instruction):
+        return None
+    names = {word for word in re.findall(r"[A-Za-z_$][\w$]*", instruction) if word.lower() not in COMMON}
+    blocks = split_blocks(lines)
+    if _names_a_block(lines, instruction, names):
+        return None
+    if everywhere:
         # Where it speaks of names, the blocks that have them.
         words = [renamed.group(1)] if renamed else [name for name in names if _word(name).search(text)]
         found = _holding(lines, blocks, [_word(word) for word in words]) if words else blocks
