@@ -193,13 +193,13 @@ class Connection:
         elif kind == "run.stop":
             runs.stop(message.get("run"), member)
         elif kind == "run.undo":
-            runs.undo(member, message["run"])
+            runs.again.undo(member, message["run"])
         elif kind == "run.retry" and message.get("engine") == DEEP:
-            runs.deeper(member, message["run"])
+            runs.again.deeper(member, message["run"])
         elif kind == "run.retry":
-            runs.retry(member, message["run"])
+            runs.again.retry(member, message["run"])
         elif kind == "run.continue":
-            runs.go_on(member, message["run"])
+            runs.again.go_on(member, message["run"])
         elif kind == "run.keep":
             runs.keep(member, message["run"], message.get("variant"))
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from editor import regions
-from editor.cards import Cards, Past
+from editor import regions, told
+from editor.again import Again
+from editor.cards import Cards
 from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
@@ -22,7 +23,7 @@ from editor.members import Member
 from editor.outcomes import outcome_of
 from editor.pace import Pace
 from editor.part import where
-from editor.protocol import ProtocolError, utf16_length
+from editor.protocol import ProtocolError
 from editor.question import ANSWER_CHARS, NO_ANSWERS, TURNS, Question, asked_about
 from editor.queue import Queue, Turn
 from editor.room import Room
@@ -34,7 +35,6 @@ from inference.api import Task
 
 # Ended runs that a steer, on its way when they ended, still finds.
 RECENT = 30
-GO_ON = "Go on where you stopped, and finish it."
 
 
 class Runs:
@@ -53,6 +53,7 @@ class Runs:
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
         self._undos = Undos(room, self.cards)
+        self.again = Again(self, engines, self._undos)
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
@@ -71,7 +72,7 @@ class Runs:
                 chosen = self._choose(content, request)
             except ProtocolError:
                 pass  # it is said when the run is asked for
-        self._room.tell(member, "instruction.region", file=file, regions=[_public(content, region) for region in chosen])
+        self._room.tell(member, "instruction.region", file=file, regions=[told.place(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
         task = make_task(self._room, request, content, chosen[0]) if chosen else None
         # Drafts are made of one place only.
@@ -224,60 +225,6 @@ class Runs:
         if run_id and run_id not in self.cards and run_id not in self._done:
             raise ProtocolError("not_found", "There is no such run in this session.")
 
-    def undo(self, member: Member, run_id: str) -> None:
-        """Takes back what the run wrote and still stands, whenever it ran. The card says when it has happened."""
-        self._refuse_live(run_id)
-        self._undos.begin(member, run_id, lambda card, past: self._undos.undo(member.person, card, past))
-
-    def retry(self, member: Member, run_id: str) -> None:
-        """The same instruction on the same lines again, after undoing what stands of it."""
-        self._refuse_live(run_id)
-
-        async def again(card: dict[str, Any], past: Past | None) -> None:
-            self._check(self._again(member, card, past))
-            if past and card["diff"]:
-                await self._undos.undo(member.person, card, past)
-            lines = [(first, old) for first, old, _ in past.regions] if past else ()
-            self.begin(self._again(member, card, past), chain=tuple(card.get("chain", ())), retries=run_id, lines=lines)
-
-        self._undos.begin(member, run_id, again)
-
-    def deeper(self, member: Member, run_id: str) -> None:
-        """The same instruction on the same lines by the second model; what stands stays."""
-        self._refuse_live(run_id)
-
-        async def more(card: dict[str, Any], past: Past | None) -> None:
-            request = replace(self._again(member, card, past), engine=DEEP)
-            lines = [(first, new) for first, _, new in past.regions] if past else ()
-            self.begin(request, chain=tuple(card.get("chain", ())), lines=lines)
-
-        self._undos.begin(member, run_id, more)
-
-    def go_on(self, member: Member, run_id: str) -> None:
-        """Goes on where a run ended before its time: what it wrote stands, in the same lines."""
-        self._refuse_live(run_id)
-
-        async def further(card: dict[str, Any], past: Past | None) -> None:
-            if card["undone"]:
-                raise ProtocolError("unsupported", "The run was undone: there is nothing to go on from. Retry it instead.")
-            request = self._again(member, card, past)
-            if self._engines.of(request.engine).info.format != "patch":  # which knows its kinds of instruction and no others
-                request = replace(request, instruction=GO_ON)
-            link = {"by": card["by"], "instruction": card["instruction"]}
-            lines = [(first, new) for first, _, new in past.regions] if past else ()
-            self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link), lines=lines)
-
-        self._undos.begin(member, run_id, further)
-
-    def _refuse_live(self, run_id: str) -> None:
-        if run_id in self._active or run_id in self._waiting:
-            raise ProtocolError("busy", "The run is not over: stop it first.")
-
-    def _again(self, member: Member, card: dict[str, Any], past: Past | None) -> Request:
-        selection = past.selection if past else None
-        engine = (past.engine if past else card.get("engine")) or FAST
-        return Request(member.person, card["instruction"], card["file"], selection, card["mode"], engine)
-
     def keep(self, member: Member, run_id: str, variant: int | None) -> None:
         """Settles a finished run's card; of variants, takes one."""
         if run_id in self.variants:
@@ -299,10 +246,13 @@ class Runs:
     def idle(self) -> bool:
         return not self._active and not self._waiting and not self.cards.busy and not self._undos.busy
 
-    # For the variants: see variants.Host.
+    # For the variants and for what is done again: see variants.Host and again.Host.
 
     def check(self, request: Request) -> None:
         self._check(request)
+
+    def is_live(self, run: str) -> bool:
+        return run in self._active or run in self._waiting
 
     def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
         return self._plan(request)
@@ -408,7 +358,7 @@ class Runs:
 
     def _tell_place(self, run: Run, position: int, reason: str) -> None:
         run.place = (position, reason)
-        self._room.announce("run.queued", **_queued(run))
+        self._room.announce("run.queued", **told.queued(run))
 
     def _stream(self, run: Run, chosen: Sequence[regions.Region]) -> None:
         """Tells everybody, and asks the model."""
@@ -424,7 +374,7 @@ class Runs:
         new = run.settle()
         run.outcome = outcome
         if run.typed and outcome != "failed":
-            reason = f"{reason} {_and(run.typed)} typed in these lines meanwhile: that was kept.".strip()
+            reason = f"{reason} {told.listed(run.typed)} typed in these lines meanwhile: that was kept.".strip()
         # What it wrote reaches everybody before they hear that it has ended.
         self._room.flush()
         self._room.announce("run.finished", run=run.id, outcome=outcome, **run.figures, reason=reason)
@@ -441,7 +391,7 @@ class Runs:
     # What a run tells of its way: see run.Owner.
 
     def noted(self, run: Run) -> None:
-        self._room.announce("run.started", **self._started(run))
+        self._room.announce("run.started", **told.started(run))
 
     def progressed(self, run: Run) -> None:
         self._room.announce("run.progress", run=run.id, **run.figures, places=run.progress)
@@ -459,62 +409,12 @@ class Runs:
 
     # What everybody is told.
 
-    def _started(self, run: Run) -> dict[str, Any]:
-        """``run.started``, with the regions as they are now."""
-        request, places = run.request, run.places()
-        return {
-            "run": run.id,
-            "by": request.by.public(),
-            "file": request.file,
-            "region": places[0],
-            "regions": places,
-            "instruction": request.instruction,
-            "mode": request.mode,
-            "engine": request.engine,
-            "model": run.model,
-            "continues": run.continues,
-            "chain": list(run.chain),
-            "retries": run.retries,
-            "notes": run.notes,
-        }
-
     def tell_live(self, member: Member) -> None:
         """What goes on just now, to somebody who has just come."""
         for run in self._active.values():
-            self._room.tell(member, "run.started", **self._started(run))
+            self._room.tell(member, "run.started", **told.started(run))
             self._room.tell(member, "run.progress", run=run.id, **run.figures, places=run.progress)
             if run.answer:
                 self._room.tell(member, "run.text", run=run.id, text=run.answer)
         for run in self._waiting.values():
-            self._room.tell(member, "run.queued", **_queued(run))
-
-
-def _public(text: str, region: regions.Region) -> dict[str, int]:
-    start, end = (utf16_length(text[:place]) if not text.isascii() else place for place in (region.start, region.end))
-    return {"from": start, "to": end, "first_line": region.first, "last_line": region.last}
-
-
-def _queued(run: Run) -> dict[str, Any]:
-    request = run.request
-    position, reason = run.place
-    queued = {
-        "run": run.id,
-        "position": position,
-        "reason": reason,
-        "behind": run.behind,
-        "by": request.by.public(),
-        "instruction": request.instruction,
-    }
-    queued |= {
-        "file": request.file,
-        "mode": request.mode,
-        "engine": request.engine,
-        "continues": run.continues,
-        "chain": list(run.chain),
-        "retries": run.retries,
-    }
-    return queued
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+            self._room.tell(member, "run.queued", **told.queued(run))
