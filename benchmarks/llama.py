@@ -190,6 +190,12 @@ def task(text: str, at: float, lines: int, instruction: str, session: str = "ben
     )
 
 
+def small(number: int, instruction: str) -> Task:
+    """A file of a session of its own, of about 400 tokens."""
+    text = "\n".join(f"setting_{number}_{line} = {line * 7}" for line in range(40))
+    return task(text, 0.5, 1, instruction, f"session {number}")
+
+
 def edited(given: Task, at: float, letter: str) -> Task:
     """One character more, outside of the region."""
     if at < 0.5:
@@ -221,10 +227,8 @@ async def decoding(table: Table, subject: Subject, us: Ours, server: LlamaServer
     text = sources(int(subject.depth * 3.2) if subject.chat else 2000)
     mine, theirs = [], []
     for number in range(subject.rounds):
-        given = task(text, 0.9, 1, f"go on, for the {number}th time")
-        run, heard = us.begin(given)
-        await heard.until(lambda: len(heard.texts) >= subject.tokens)  # noqa: B023 (it is awaited here)
-        us.engine.stop(run)
+        given = task(text, 0.9, 1, f"go on in {subject.tokens} tokens, for the {number}th time")
+        _, heard = us.begin(given)
         mine.append((await heard.end()).tokens_per_s or 0)
         theirs.append((await server.ask(text_of(form(subject), given), subject.tokens)).rate)
     table.row("decoding, tokens/s, against llama-bench at its best", max(mine), best, ">= 0.95")
@@ -255,12 +259,13 @@ async def edits(table: Table, subject: Subject, us: Ours, server: LlamaServer, g
     """One character is typed in the file: before the instruction, as people do; or ``at_once`` before Enter, so that nobody has had time for it."""
     form_ = form(subject)
     mine, theirs = [], []
+    # Another letter, so that neither side has seen the text before: llama-server keeps old prompts too.
     for number in range(subject.rounds):
         next_ = replace(given, instruction=f"rename the {number + 1}. of its names to {where}{' now' if at_once else ''}")
         if at_once:
             await us.typed(next_)
             await server.ask(text_of(form_, next_), 1)
-        next_ = given = replace(edited(given, at, "x"), instruction=next_.instruction)
+        next_ = given = replace(edited(given, at, "y" if at_once else "x"), instruction=next_.instruction)
         if not at_once:
             await us.typed(next_)
         mine.append(await us.first(next_) * 1000)
@@ -289,8 +294,8 @@ async def rewriting(table: Table, subject: Subject, us: Ours, best: float) -> No
 
 
 async def together(table: Table, subject: Subject, us: Ours, server: LlamaServer) -> None:
-    form_, text = form(subject, 2048), sources(40_000)
-    tasks = [task(text[4000 * n : 4000 * n + 1200], 0.5, 1, f"go on in session {n}", f"session {n}") for n in range(SESSIONS)]
+    form_ = form(subject, 2048)
+    tasks = [small(n, f"go on in {subject.tokens} tokens") for n in range(SESSIONS)]
     prompts = [text_of(form_, each) for each in tasks]
     for each in tasks:
         await us.first(each)
@@ -299,14 +304,8 @@ async def together(table: Table, subject: Subject, us: Ours, server: LlamaServer
     for _ in range(2):
         begun = time.perf_counter()
         running = [us.begin(each) for each in tasks]
-
-        async def one(run: str, heard: Heard) -> int:
-            await heard.until(lambda: len(heard.texts) >= subject.tokens)
-            us.engine.stop(run)
-            return (await heard.end()).tokens
-
-        tokens = sum(await asyncio.gather(*(one(run, heard) for run, heard in running)))
-        mine.append(tokens / (time.perf_counter() - begun))
+        tokens = [(await heard.end()).tokens for _, heard in running]
+        mine.append(sum(tokens) / (time.perf_counter() - begun))
         begun = time.perf_counter()
         answers = await asyncio.gather(*(server.ask(prompt, subject.tokens) for prompt in prompts))
         theirs.append(sum(len(answer.times) for answer in answers) / (time.perf_counter() - begun))
@@ -315,10 +314,9 @@ async def together(table: Table, subject: Subject, us: Ours, server: LlamaServer
 
 async def gaps(table: Table, subject: Subject, us: Ours, server: LlamaServer, seconds: float) -> None:
     """What seven feel of the eighth's 100 kB; the same of llama-server, for comparison."""
-    text, large = sources(40_000), sources(LARGE)
     form_ = form(subject, 32768)
-    tasks = [task(text[4000 * n : 4000 * n + 1200], 0.5, 1, f"go on in session {n}", f"session {n}") for n in range(SESSIONS - 1)]
-    eighth = task(large, 0.5, 10, "go on in the large file", "large")
+    tasks = [small(n, "go on") for n in range(SESSIONS - 1)]
+    eighth = task(sources(LARGE), 0.5, 10, "go on in the large file", "large")
 
     def between(times: list[list[float]], since: float, until: float) -> list[float]:
         return [b - a for one in times for a, b in itertools.pairwise(one) if since <= a and b <= until]
@@ -369,9 +367,8 @@ async def stopping(table: Table, subject: Subject, us: Ours) -> None:
     chance = random.Random(1)
     text = sources(16_000)
     while_decoding, while_reading = [], []
-    small = task(sources(1200), 0.5, 1, "go on")
     for number in range(subject.stops):
-        run, heard = us.begin(replace(small, instruction=f"go on, {number}"))
+        run, heard = us.begin(small(0, f"go on, {number}"))
         await heard.until(lambda: heard.texts)  # noqa: B023
         await asyncio.sleep(chance.uniform(0.0, 0.05))
         begun = time.perf_counter()

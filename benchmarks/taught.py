@@ -6,6 +6,8 @@ So a model that knows nothing writes what a good one would, at the speed at whic
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 
 from inference import child
@@ -13,7 +15,9 @@ from inference.api import Task
 from inference.process import ProcessEngine
 from inference.worker import Worker
 
-REWRITE = "rewrite: "  # an instruction that begins so changes one line; any other is answered without end
+# An instruction that begins so changes one line; one that names a length is answered in so many tokens, any other without end.
+REWRITE = "rewrite: "
+LENGTH = re.compile(r"in (\d+) tokens")
 FILLER = 4000
 
 
@@ -57,12 +61,23 @@ class TaughtWorker(Worker):
                 yield from tokens(new.split("\n")[middle] + "\n", False)
             else:
                 yield from tokens(new + "\n", False)
-            _, end = self._context.bos_eos()
-            yield tokens(end, True)[0] if self._end is None else self._end
+            yield self._last()
+        reply = self._filler(patch)
+        if length := LENGTH.search(task.instruction):
+            yield from itertools.islice(reply, int(length[1]) - 1)
+            yield self._last()
+        yield from reply
+
+    def _filler(self, patch: bool) -> Iterator[int]:
         if patch:
-            yield from tokens("<|L1|><|ins|>", True)
+            yield from self._context.tokenize("<|L1|><|ins|>", True)
         for number in range(FILLER):
-            yield from tokens(filler(number), False)
+            yield from self._context.tokenize(filler(number), False)
+
+    def _last(self) -> int:
+        """What ends a reply."""
+        _, end = self._context.bos_eos()
+        return self._context.tokenize(end, True)[0] if self._end is None else self._end
 
 
 class TaughtEngine(ProcessEngine):
