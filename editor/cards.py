@@ -91,6 +91,7 @@ class Cards:
             **run.figures,
             "reason": reason,
             "notes": run.notes,
+            "saw": run.saw,
             "text": run.answer,
             "started_at": run.started_at,
             "undone": False,

@@ -32,6 +32,7 @@ class Limits:
     parallel_runs_per_person: int
     streaming_runs: int
     windows: int
+    other_files: int
     parallel_windows: int
 
 

@@ -8,7 +8,7 @@ from editor.edits import Operation, RegionDiff, size
 from editor.live import LiveRegion
 from editor.regions import Region
 from editor.undo import Edit
-from inference.api import Event, Finished, Hunk, Note, Progress, Started, Text
+from inference.api import Event, Finished, Hunk, Note, Progress, Seen, Started, Text
 
 
 class Part:
@@ -22,6 +22,7 @@ class Part:
         self.ttft_ms: float | None = None
         self.tokens_per_s: float | None = None
         self.notes: list[str] = []
+        self.saw: tuple[Seen, ...] = ()
         self.finished: Finished | None = None
         self._begin(region, text)
 
@@ -61,8 +62,9 @@ class Part:
     def hear(self, events: Sequence[Event]) -> None:
         """What the events tell beside text."""
         for event in events:
-            if isinstance(event, Started) and event.left_out:
-                self.notes.append(event.left_out)
+            if isinstance(event, Started):
+                self.saw = event.saw
+                self.notes += [event.left_out] if event.left_out else []
             elif isinstance(event, Note):
                 self.notes.append(event.text)
             elif isinstance(event, Finished):

@@ -158,6 +158,7 @@ _FIGURES = (
 )
 
 _NOTES = Field("notes", list, "sentences for people: what of the file the model did not see, what of its answer was left out")
+_SAW = Field("saw", list, "what the model was shown, the run's own file first: `{path, tokens, of, why}`; of: tokens of the whole file")
 _ENGINE = Field("engine", str, "`fast` or `deep`")
 _ENGINES = Field(
     "engines",
@@ -327,6 +328,7 @@ TO_CLIENT: dict[str, Message] = {
                 _CHAIN,
                 _RETRIES,
                 _NOTES,
+                _SAW,
             ),
         ),
         Message(
@@ -416,6 +418,7 @@ TO_CLIENT: dict[str, Message] = {
                 *_FIGURES,
                 Field("reason", str),
                 _NOTES,
+                _SAW,
                 Field("text", str, "the answer to a question, as Markdown; else empty", required=False),
                 Field("started_at", str, "ISO 8601"),
                 Field("undone", bool),

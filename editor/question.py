@@ -50,15 +50,15 @@ class Question(Run):
         (part,) = self.parts
         part.asked = True
         text = self._room.document.text(self.request.file)
-        task = make_task(self._room, self.request, text, self._region, self.conversation())
+        task = make_task(self._room, self.engine, self.request, text, self._region, self.conversation())
         self.engine.start(part.key, task, partial(self._listen, part))
 
     def _listen(self, part: Part, events: Sequence[Event]) -> None:
         if self.state != "streaming" or part.finished:
             return
-        notes, tokens = self.notes, part.tokens
+        notes, tokens = (self.notes, part.saw), part.tokens
         part.hear(events)
-        if self.notes != notes:
+        if (self.notes, part.saw) != notes:
             self._owner.noted(self)
         if text := "".join(event.text for event in events if isinstance(event, Text)):
             self.answer += text

@@ -14,6 +14,7 @@ from typing import Any
 
 from editor import presence, protocol, storage, updates, wire
 from editor.authors import Authors
+from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
 from editor.members import Limits, Member, Peer, Person
 from editor.models import Session
@@ -54,6 +55,7 @@ class Room:
         self.failing = ""
         self._loop = asyncio.get_running_loop()
         self.changed_at = 0.0  # by the loop's time
+        self.context = Context(self.document, self.states, self._loop.time)
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
         self._pending = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -23,7 +23,7 @@ from editor.part import Part
 from editor.regions import Region
 from editor.room import Room
 from editor.undo import Edit, merged
-from inference.api import Engine, Event, Task
+from inference.api import Engine, Event, Seen, Task
 
 Mode = Literal["edit", "ask"]
 
@@ -146,6 +146,15 @@ class Run:
         return list(dict.fromkeys(note for part in self.parts for note in part.notes))
 
     @property
+    def saw(self) -> list[dict[str, Any]]:
+        """The files in the prompt, in the protocol's terms: of several parts, what the one that saw most of each did."""
+        most: dict[str, Seen] = {}
+        for seen in (seen for part in self.parts for seen in part.saw):
+            if seen.path not in most or seen.tokens > most[seen.path].tokens:
+                most[seen.path] = seen
+        return [asdict(seen) for seen in most.values()]
+
+    @property
     def edit(self) -> Edit:
         """What it has done."""
         return merged(self.request.file, [part.edit for part in self.parts])
@@ -204,7 +213,7 @@ class Run:
         text = self._room.document.text(self.request.file)
         earlier = tuple(link["instruction"] for link in self.chain)
         for part in [part for part in self.parts if not part.asked][: max(free, 0)]:
-            task = make_task(self._room, self.request, text, part.ask(text), earlier)
+            task = make_task(self._room, self.engine, self.request, text, part.ask(text), earlier)
             self.engine.start(part.key, task, partial(self._listen, part))
 
     def _watched(self, changes: list[Delta], origin: Any) -> None:
@@ -224,12 +233,12 @@ class Run:
         """What one tick brought of a part: it reaches everybody at once."""
         if self.state != "streaming" or part.finished:
             return
-        notes, tokens = self.notes, part.tokens
+        notes, tokens = (self.notes, part.saw), part.tokens
         operations = part.read(events)
         if part.tokens != tokens:
             now = time.monotonic()
             self._wrote_at = (self._wrote_at[0] or now, now)
-        if self.notes != notes:
+        if (self.notes, part.saw) != notes:
             self._owner.noted(self)
         try:
             self._apply(part, operations)
@@ -283,7 +292,7 @@ class Run:
         return new
 
 
-def make_task(room: Room, request: Request, text: str, region: Region, earlier: tuple[str, ...] = ()) -> Task:
+def make_task(room: Room, engine: Engine, request: Request, text: str, region: Region, earlier: tuple[str, ...] = ()) -> Task:
     """What the engine is asked for a region of the file's text. Raises KeyError where the file is gone."""
     return Task(
         cache=room.session,
@@ -295,4 +304,6 @@ def make_task(room: Room, request: Request, text: str, region: Region, earlier: 
         instruction=request.instruction,
         earlier=earlier,
         mode=request.mode,
+        # The built-in model was trained to see one file.
+        others=() if engine.info.format == "patch" else room.context.others(request.file, text, request.instruction, room.limits.other_files),
     )

@@ -74,7 +74,7 @@ class Runs:
                 pass  # it is said when the run is asked for
         self._room.tell(member, "instruction.region", file=file, regions=[told.place(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
-        task = make_task(self._room, request, content, chosen[0]) if chosen else None
+        task = make_task(self._room, self._engine, request, content, chosen[0]) if chosen else None
         # Drafts are made of one place only.
         aim = (size(content[: chosen[0].start]), task) if task and len(chosen) == 1 else None
         if not self.drafts.typed(request, aim, busy) and task and self._engine.info.state == "ready":
@@ -86,7 +86,7 @@ class Runs:
         info = self._engine.info
         if request.instruction and info.state == "ready" and info.format != "patch" and request.file in self._room.document.files():
             text = self._text(request.file)
-            self._engine.warm(make_task(self._room, request, text, asked_about(text, request.selection)))
+            self._engine.warm(make_task(self._room, self._engine, request, text, asked_about(text, request.selection)))
 
     def _plan(self, request: Request) -> tuple[str, regions.Region, Task]:
         """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
@@ -94,7 +94,7 @@ class Runs:
         region, *more = self._choose(content, request)
         if more:
             raise ProtocolError("unsupported", f"This concerns {len(more) + 1} places of the file: drafts and variants are made of one.")
-        return content, region, make_task(self._room, request, content, region)
+        return content, region, make_task(self._room, self._engines.of(request.engine), request, content, region)
 
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
         """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""

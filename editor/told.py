@@ -27,6 +27,7 @@ def started(run: Run) -> dict[str, Any]:
         "chain": list(run.chain),
         "retries": run.retries,
         "notes": run.notes,
+        "saw": run.saw,
     }
 
 

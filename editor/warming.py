@@ -41,7 +41,8 @@ class Warming:
             seen = hash((paths[file], text))
             if self._read.get(file) != seen and text.strip():
                 self._read[file] = seen
-                self._engine.warm(Task(self._room.session, "", paths[file], "", "", text, ""))
+                others = self._room.context.others(file, text, "", self._room.limits.other_files)
+                self._engine.warm(Task(self._room.session, "", paths[file], "", "", text, "", others=others))
 
 
 def looked_at(room: Room) -> list[str]:

@@ -16,7 +16,7 @@ class Options:
 
     ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many). ``costs``: ms of a step by the tokens it decodes,
     as pairs; empty: replies are not guessed at. ``longest_guess`` in tokens. ``gpu_layers``: how many layers a library built for a GPU
-    keeps there. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
+    keeps there. ``other_tokens``: most that other files may take of a prompt. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
     """
 
     path: Path
@@ -35,6 +35,7 @@ class Options:
     extra_buffers: bool = True
     gpu_layers: int = 0
     max_tokens: int = 2048
+    other_tokens: int = 1500
 
 
 def waiting(spin: bool | None) -> dict[str, str]:

@@ -7,13 +7,13 @@ so an instruction that grows leaves the tokens before it unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from inference.api import Task
+from inference.api import Seen, Task
 from inference.guards import Guard, Thoughts
 from inference.replies import AnswerReader, PatchReader, Reader, StopAt
 from inference.rewrites import RewriteReader
-from inference.snapshots import Count, Snapshot, estimate, fresh, region_lines
+from inference.snapshots import OTHER_TOKENS, Count, Group, Snapshot, estimate, fresh, pack, region_lines
 from inference.templates import ChatTemplate
 
 
@@ -34,6 +34,7 @@ class Prompt:
     trigger: tuple[Segment, ...]
     left_out: str = ""
     stable: int = 0
+    saw: tuple[Seen, ...] = ()
 
 
 class Format:
@@ -92,7 +93,7 @@ class PatchFormat(Format):
 
 
 SYSTEM = (
-    "You edit source code together with several people. You get a file, the edits made to it since, and an instruction or a question. "
+    "You edit source code together with several people. You get files, the edits made to them since, and an instruction or a question. "
     "To an instruction, which is about one region of the file between <region> and </region>, answer with the new text of the region "
     "and nothing else: no explanation, no code fence, no tags, no line from outside of the region. Keep its indentation, and keep every "
     "line that the instruction does not concern exactly as it is. Answer a question in a few plain sentences, and quote the lines that "
@@ -108,7 +109,7 @@ INLINE = 64
 class ChatFormat(Format):
     """Any chat model, through the template that its GGUF carries. What changes least comes first, so that the cache keeps it:
 
-    the system's text, the file as it once was, the edits since, the region as it is now, the instruction.
+    the system's text, the file as it once was, other files, the edits to them since and to it, the region as it is now, the instruction.
     ``context``: tokens the model can hold; ``count`` gives a text's tokens.
     ``stop_text``: ends a reply where the model writes it in plain letters, as it does when its file lacks the token.
     """
@@ -116,11 +117,12 @@ class ChatFormat(Format):
     name = "chat"
     region_lines = 400
 
-    def __init__(self, template: ChatTemplate, context: int, stop_text: str = "", count: Count = estimate) -> None:
+    def __init__(self, template: ChatTemplate, context: int, stop_text: str = "", count: Count = estimate, other_tokens: int = OTHER_TOKENS) -> None:
         self._template = template
         self._context = context
         self._stop_text = stop_text
         self._count = count
+        self._other_tokens = other_tokens
 
     def room(self, task: Task) -> int:
         said = sum(map(self._count, (task.instruction, *task.earlier)))
@@ -128,20 +130,24 @@ class ChatFormat(Format):
         return max(0, self._context - RESERVE - 2 * self._count(task.region) - said)
 
     def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
-        snapshot = snapshot or fresh(task, self.room(task), self._count)
+        if snapshot is None:
+            room = self.room(task)
+            snapshot = fresh(task, room, self._count)
+            snapshot = replace(snapshot, others=pack(task, min(room - snapshot.tokens, self._other_tokens), self._count))
         first, last = region_lines(task)
         ask = task.mode == "ask"
         small = not ask and len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
         alone = not ask and snapshot.shown == (first, last + 1)
         stable = 1
-        lines = "" if snapshot.whole else f' lines="{snapshot.lines[0] + 1}-{snapshot.lines[1]}"'
+        others = [part for other in snapshot.others for part in _file(other.path, other.snapshot)]
         if small or alone:
             before, after = (task.before, task.after) if small else ("", "")
-            parts = [f'<file path="{task.path}"{lines}>\n{before}', f"<region>\n{task.region}\n</region>", f"{after}\n</file>\n\n"]
+            others += _logs(snapshot)
+            stable += len(others)
+            head = f'<file path="{task.path}"{_lines(snapshot)}>\n{before}'
+            parts = [*others, head, f"<region>\n{task.region}\n</region>", f"{after}\n</file>\n\n"]
         else:
-            parts = [f'<file path="{task.path}"{lines}>\n', snapshot.text, "\n</file>\n\n"]
-            if snapshot.log:
-                parts += ["Edits made to this file since then, oldest first:\n", *(group.log for group in snapshot.log), "\n"]
+            parts = [*_file(task.path, snapshot), *others, *_logs(snapshot), *_log(task.path, snapshot.log)]
             stable += len(parts)
             if task.region.strip() or not ask:
                 parts += [_place(task, first, last), f"<region>\n{task.region}\n</region>\n\n"]
@@ -152,9 +158,12 @@ class ChatFormat(Format):
         else:
             parts += [*(f"Earlier instruction, already begun: {text}\n" for text in task.earlier), "Instruction: ", task.instruction.strip()]
         segments = (Segment(self._template.head, True), *(Segment(part) for part in parts))
-        return Prompt(segments, (Segment(self._template.tail, True),), self._left_out(task, snapshot), stable)
+        left_out = " ".join(filter(None, (self._unseen(task, snapshot), self._unshown(task, snapshot))))
+        saw = [Seen(task.path, snapshot.seen, snapshot.whole_tokens, "asked about" if ask else "edited")]
+        saw += [Seen(other.path, other.snapshot.seen, other.snapshot.whole_tokens, other.why) for other in snapshot.others]
+        return Prompt(segments, (Segment(self._template.tail, True),), left_out, stable, tuple(saw))
 
-    def _left_out(self, task: Task, snapshot: Snapshot) -> str:
+    def _unseen(self, task: Task, snapshot: Snapshot) -> str:
         first, last = snapshot.shown
         of = task.before.count("\n") + task.region.count("\n") + task.after.count("\n") + 1
         unseen = [f"{start} to {end}" for start, end in ((1, first), (last + 1, of)) if end >= start]
@@ -162,11 +171,41 @@ class ChatFormat(Format):
             return ""
         return f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
 
+    def _unshown(self, task: Task, snapshot: Snapshot) -> str:
+        shown = {other.path: other.snapshot for other in snapshot.others}
+        # By the letters of a token of what was counted: nothing is gained by counting what is not shown.
+        per_token = max(1.0, len(snapshot.text) / max(1, snapshot.tokens))
+        missing = [
+            f"{source.path} (about {int(len(source.text) / per_token)} tokens)"
+            for source in task.others
+            if source.path not in shown and source.path != task.path and source.text.strip()
+        ]
+        cut = [f"{path} from line {part.shown[1] + 1} on" for path, part in shown.items() if part.shown[1] < part.now.count("\n") + 1]
+        if not missing and not cut:
+            return ""
+        return f"Of other files that may help, the model did not see {', '.join(cut + missing)} (ENSEMBLE_MAX_OTHER_TOKENS)."
+
     def reader(self, task: Task) -> Reader:
         reader: Reader = AnswerReader() if task.mode == "ask" else RewriteReader(task)
         if self._stop_text:
             reader = StopAt(reader, self._stop_text)
         return Guard(Thoughts(reader, task.region), task)
+
+
+def _lines(snapshot: Snapshot) -> str:
+    return "" if snapshot.whole else f' lines="{snapshot.lines[0] + 1}-{snapshot.lines[1]}"'
+
+
+def _file(path: str, snapshot: Snapshot) -> list[str]:
+    return [f'<file path="{path}"{_lines(snapshot)}>\n', snapshot.text, "\n</file>\n\n"]
+
+
+def _log(path: str, groups: tuple[Group, ...]) -> list[str]:
+    return [f"Edits made to {path} since then, oldest first:\n", *(group.log for group in groups), "\n"] if groups else []
+
+
+def _logs(snapshot: Snapshot) -> list[str]:
+    return [part for other in snapshot.others for part in _log(other.path, other.snapshot.log)]
 
 
 def _place(task: Task, first: int, last: int) -> str:

@@ -204,7 +204,7 @@ class RemoteEngine:
             raise Refused(self.info.detail or f"{self._endpoint.host} has not answered yet; try again in a moment.")
         task = stream.task
         prompt = self._format.prompt(task)
-        self._mailbox.post(stream.listener, [Started(0, 0, prompt.left_out)])
+        self._mailbox.post(stream.listener, [Started(0, 0, prompt.left_out, prompt.saw)])
         body: dict[str, Any] = {
             "model": self._model,
             "messages": [

@@ -7,12 +7,12 @@ was, with the edits behind it, costs only the edits' tokens. ``Snapshots`` decid
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TypeVar
 
-from inference.api import Task
+from inference.api import Source, Task
 
 Count = Callable[[str], int]
 T = TypeVar("T", str, list[str])
@@ -24,6 +24,8 @@ GROUPS, GROUP_COSTS = 8, 8
 # Differences that reach over more lines than this are one edit.
 DIFF_LINES = 20_000
 SAMPLE = 4000
+# What other files may take of a prompt, and the least that is worth showing of one.
+OTHER_TOKENS, LEAST_OTHER = 1500, 24
 
 
 def estimate(text: str) -> int:
@@ -72,6 +74,7 @@ class Snapshot:
     now: str
     shown: tuple[int, int]
     log: tuple[Group, ...] = ()
+    others: tuple[Other, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -81,12 +84,35 @@ class Snapshot:
     def log_tokens(self) -> int:
         return sum(group.tokens for group in self.log)
 
+    @property
+    def seen(self) -> int:
+        """Tokens of the file in the prompt, with its edits."""
+        return self.tokens + self.log_tokens
+
+    @property
+    def whole_tokens(self) -> int:
+        """Tokens of the file as it is now, by the share of it that was counted."""
+        if self.shown == (0, self.now.count("\n") + 1):
+            return self.seen
+        return max(self.seen, self.tokens * len(self.now) // max(1, len(self.text)))
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another file of the session in the prompt, and why it is there."""
+
+    path: str
+    why: str
+    snapshot: Snapshot
+
 
 class Snapshots:
-    """Owner of what each cache domain's prompts show of each file. ``count`` gives a text's tokens; ``most``: how many are kept."""
+    """Owner of what each cache domain's prompts show of each file. ``count`` gives a text's tokens; ``other_tokens``: most that
+    other files may take beside one; ``most``: how many are kept."""
 
-    def __init__(self, count: Count = estimate, most: int = 256) -> None:
+    def __init__(self, count: Count = estimate, other_tokens: int = OTHER_TOKENS, most: int = 256) -> None:
         self._count = count
+        self._other_tokens = other_tokens
         self._most = most
         self._held: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
 
@@ -98,6 +124,7 @@ class Snapshots:
         held = self._held.get((task.cache, task.path))
         followed = self._follow(held, task, room) if held else None
         snapshot = followed or fresh(task, room, self._count)
+        snapshot = replace(snapshot, others=self._others(followed.others if followed else (), task, room - snapshot.seen))
         self.keep(task, snapshot)
         return snapshot
 
@@ -117,8 +144,25 @@ class Snapshots:
         if held is None or not held.log:
             return None
         if held.log_tokens > _log_limit(held) // 2 or _fresh_cost(held) <= 4 * held.log_tokens:
-            return fresh(task, room, self._count)
+            snapshot = fresh(task, room, self._count)
+            return replace(snapshot, others=pack(task, min(room - snapshot.tokens, self._other_tokens), self._count))
         return None
+
+    def _others(self, held: tuple[Other, ...], task: Task, room: int) -> tuple[Other, ...]:
+        """Those that are there already stay in their places, with the edits since; the task's new ones come behind them."""
+        left = min(room, self._other_tokens)
+        given = {source.path: source for source in task.others}
+        out: list[Other] = []
+        for other in held:
+            source = given.get(other.path)
+            if source is None:
+                continue
+            alone = _task_of(task, source)
+            snapshot = self._follow(other.snapshot, alone, left) or fresh(alone, left, self._count)
+            if snapshot.seen <= left:
+                out.append(Other(other.path, source.why, snapshot))
+                left -= snapshot.seen
+        return (*out, *pack(task, left, self._count, [other.path for other in out]))
 
     def forget(self, cache: str) -> None:
         for key in [key for key in self._held if key[0] == cache]:
@@ -170,6 +214,25 @@ class Snapshots:
         cost = self._count(log[_common_start(dropped, log) :])
         groups = held.log[:keep] + ((Group(before, lines, log, self._count(log)),) if log else ())
         return cost, replace(held, now=text, shown=shown, log=groups)
+
+
+def pack(task: Task, room: int, count: Count = estimate, without: Sequence[str] = ()) -> tuple[Other, ...]:
+    """The task's other files within ``room`` tokens: whole ones first, in their order, then the beginnings of what is left."""
+    wanted = [source for source in task.others if source.path != task.path and source.path not in without and source.text.strip()]
+    packed: dict[str, Other] = {}
+    for whole in (True, False):
+        for source in wanted:
+            if source.path in packed or room < LEAST_OTHER:
+                continue
+            snapshot = fresh(_task_of(task, source), room, count)
+            if snapshot.tokens <= room and (snapshot.whole or not whole):
+                packed[source.path] = Other(source.path, source.why, snapshot)
+                room -= snapshot.tokens
+    return tuple(packed.values())
+
+
+def _task_of(task: Task, source: Source) -> Task:
+    return Task(task.cache, task.who, source.path, "", "", source.text, "")
 
 
 def fresh(task: Task, room: int, count: Count = estimate) -> Snapshot:

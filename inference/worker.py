@@ -127,7 +127,7 @@ class Worker:
         )
         self._set_info(detail="It is loaded and being tried.", progress=1.0)
         self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
-        self._snapshots = Snapshots(self._count)
+        self._snapshots = Snapshots(self._count, options.other_tokens)
         try:
             self._format = self._choose_format()
             self._measure()
@@ -169,7 +169,7 @@ class Worker:
         # Files forget to say that their end of turn ends anything; some lack the token.
         end = self._context.tokenize(template.end_of_turn, True)
         self._end = end[0] if len(end) == 1 else None
-        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "", self._count)
+        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "", self._count, self._options.other_tokens)
 
     def _measure(self) -> None:
         """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
@@ -371,7 +371,7 @@ class Worker:
         for stream in self._streams.values():
             if not stream.announced and stream.job.sequence:
                 stream.announced = True
-                started = Started(len(stream.job.tokens), stream.job.cached, stream.prompt.left_out)
+                started = Started(len(stream.job.tokens), stream.job.cached, stream.prompt.left_out, stream.prompt.saw)
                 self._emit(stream.id, [started])
 
     def _make_room(self) -> None:

@@ -140,6 +140,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_MAX_VARIANTS", int, 4, "Variants of one instruction, made at once to choose from."),
     Setting("ENSEMBLE_MAX_WINDOWS", int, 64, "Places of a file that one run rewrites, where an instruction concerns many."),
     Setting("ENSEMBLE_MAX_PARALLEL_WINDOWS", int, 4, "Places that one run rewrites at the same time."),
+    Setting("ENSEMBLE_MAX_OTHER_FILES", int, 6, "Other files of the session that a chat model is shown beside the one it edits."),
+    Setting("ENSEMBLE_MAX_OTHER_TOKENS", int, 1500, "Tokens of them all in one prompt; each costs time before the first token where it is not warm."),
     Setting("ENSEMBLE_MAX_RUN_TOKENS", int, 2048, "Tokens of one answer."),
     Setting(
         "ENSEMBLE_MAX_REMOTE_CONTEXT_TOKENS", int, 32768, "Tokens of a prompt and its answer at an address; less where it says that it holds less."

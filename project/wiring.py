@@ -47,6 +47,7 @@ def options(path: Path) -> Options:
         spin=by_hand.get(values["ENSEMBLE_SPIN"], known.spin if known else None),
         costs=tuple((size, ms) for size, ms in known.costs) if known else (),
         longest_guess=values["ENSEMBLE_MAX_GUESSED_TOKENS"],
+        other_tokens=values["ENSEMBLE_MAX_OTHER_TOKENS"],
         extra_buffers=models.extra_buffers(),
         gpu_layers=values["ENSEMBLE_GPU_LAYERS"],
         max_tokens=values["ENSEMBLE_MAX_RUN_TOKENS"],

@@ -96,6 +96,14 @@ export interface DiffLine {
   tokens: [css: string, text: string][];
 }
 
+/** Tokens that the model was shown of a file, of the tokens that the file has, and why. */
+export interface Seen {
+  path: string;
+  tokens: number;
+  of: number;
+  why: string;
+}
+
 export interface Card extends Figures {
   run: string;
   by: By;
@@ -114,6 +122,7 @@ export interface Card extends Figures {
   reason: string | null;
   /** Cards of earlier versions have none. */
   notes?: string[];
+  saw?: Seen[];
   /** The answer to a question. */
   text?: string;
   started_at: string;
@@ -239,6 +248,7 @@ export type ToClient =
       continues: string | null;
       chain: Link[];
       retries: string | null;
+      saw: Seen[];
       notes: string[];
     }
   | ({ type: "run.progress"; run: string; places: Places } & Figures)

@@ -15,6 +15,7 @@ import type {
   Outcome,
   Places,
   Region,
+  Seen,
   Selection,
 } from "./protocol";
 import { locate, type Span, type Sticky, stick } from "./sticky";
@@ -47,6 +48,7 @@ export interface Run extends Figures {
   lines: { first: number; last: number } | null;
   places: Places | null;
   notes: string[];
+  saw: Seen[];
   reason: string | null;
   text: string;
   diff: DiffLine[];
@@ -101,7 +103,7 @@ export class Runs extends ObservableV2<{
       });
     });
     connection.on("run.started", (m) => {
-      const { by, file, instruction, mode, engine, model, continues, chain, retries, notes } = m;
+      const { by, file, instruction, mode, engine, model, continues, chain, retries, notes, saw } = m;
       this.#change(m.run, {
         ...{
           state: "streaming",
@@ -115,6 +117,7 @@ export class Runs extends ObservableV2<{
           chain,
           retries,
           notes,
+          saw,
           reason: null,
         },
         path: this.files.path(file) ?? "",
@@ -236,11 +239,11 @@ export class Runs extends ObservableV2<{
 
   #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
     const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
-    const { engine = "fast", chain = [], retries = null, notes = [], text = "" } = card;
+    const { engine = "fast", chain = [], retries = null, notes = [], saw = [], text = "" } = card;
     const { tokens, ttft_ms, tokens_per_s } = card;
     this.#change(id, {
       ...{ by, file, path, instruction, mode, engine, model, continues, chain, retries, reason, notes, undone, kept },
-      ...{ diff, text },
+      ...{ diff, text, saw },
       ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
     });
   }
@@ -262,7 +265,17 @@ export class Runs extends ObservableV2<{
           behind: null,
           since: Date.now(),
         },
-        ...{ stopping: false, regions: [], lines: null, places: null, notes: [], reason: null, text: "", diff: [] },
+        ...{
+          stopping: false,
+          regions: [],
+          lines: null,
+          places: null,
+          notes: [],
+          saw: [],
+          reason: null,
+          text: "",
+          diff: [],
+        },
         ...{ tokens: 0, ttft_ms: null, tokens_per_s: null, undone: false, kept: false },
       };
       this.#runs.set(id, run);

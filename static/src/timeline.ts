@@ -103,6 +103,7 @@ export class Timeline {
       run.undone,
       run.kept,
       run.notes,
+      run.saw,
       run.mode,
       run.mode === "ask" && !isLive(run) && run.text !== "",
       run.diff.length,
@@ -154,6 +155,7 @@ export class Timeline {
           h("span", { class: "card-model" }, icon("deeper"), `by ${run.model}`),
         h("span", { class: "figures" }),
       ),
+      ...(run.saw.length > 0 ? [this.#saw(run)] : []),
       ...(run.diff.length > 0 ? [this.#diff(run)] : []),
       ...this.#buttons(run),
     ];
@@ -221,6 +223,37 @@ export class Timeline {
         );
     }
     return buttons.length > 0 ? [h("div", { class: "card-buttons" }, ...buttons)] : [];
+  }
+
+  /** What the model was shown: folded, as long as nobody wants to know. */
+  #saw(run: Run): Node {
+    const tokens = run.saw.reduce((sum, seen) => sum + seen.tokens, 0);
+    const what = run.saw.length === 1 ? "1 file" : `${run.saw.length} files`;
+    const rows = run.saw.map((seen) =>
+      h(
+        "li",
+        {},
+        h("span", { class: "saw-path" }, seen.path),
+        h("span", { class: "saw-why" }, seen.why),
+        h(
+          "span",
+          { class: "saw-tokens" },
+          seen.tokens === seen.of ? `all ${seen.of} tokens` : `${seen.tokens} of ${seen.of} tokens`,
+        ),
+      ),
+    );
+    const details = h(
+      "details",
+      { class: "saw", "data-testid": "saw" },
+      h("summary", {}, `The model ${isLive(run) ? "sees" : "saw"} ${what}, ${tokens} tokens`),
+      h("ul", {}, ...rows),
+    );
+    details.open = this.#open.has(`saw ${run.id}`);
+    details.addEventListener("toggle", () => {
+      if (details.open) this.#open.add(`saw ${run.id}`);
+      else this.#open.delete(`saw ${run.id}`);
+    });
+    return details;
   }
 
   #askOn(run: Run): boolean {

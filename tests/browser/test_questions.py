@@ -15,7 +15,7 @@ from tests.conftest import Server
 from tests.endpoint import Asked, FakeEndpoint
 
 People = Callable[..., Page]
-CART = "import os\n\n\nclass Cart:\n    limit = 10\n\n    def total(self):\n        return sum(self.prices)\n" + "\n" * 60 + "cart = Cart()\n"
+CART = "import util\n\n\nclass Cart:\n    limit = 10\n\n    def total(self):\n        return sum(self.prices)\n" + "\n" * 60 + "cart = Cart()\n"
 ANSWER = """`Cart` adds up its prices in `return sum(self.prices)`; see also line 4 and **shop/util.py:2**, but not line 999.
 
 - It is made in `cart = Cart()`.
@@ -75,6 +75,13 @@ def test_an_answer_has_ways_into_the_code_and_edits_nothing(answering: tuple[Ser
     # What the endpoint was asked holds the question behind the file.
     asked = endpoint.seen[-1].body["messages"][-1]["content"]
     assert "class Cart:" in asked and asked.endswith("Question: How does it add up")
+
+    assert '<file path="shop/util.py">\na = 1' in asked
+    # What it saw is on the card.
+    saw = ada.get_by_test_id("saw")
+    saw.locator("summary").click()
+    expect(saw.locator("li").nth(1)).to_contain_text("shop/util.py")
+    expect(saw.locator("li").nth(1)).to_contain_text("all 5 tokens")
 
     # The ways lead there, and light the line up.
     grace.get_by_role("button", name="cart = Cart()").click()

@@ -75,3 +75,16 @@ async def test_the_built_in_model_says_that_it_cannot_answer_and_what_can(server
         error = await ada.message("error")
         assert error["code"] == "unsupported"
         assert "cannot answer questions" in error["message"] and "./manage.py model list" in error["message"]
+
+
+async def test_what_the_model_saw_of_other_files_is_told_and_kept(chatting_server: Server) -> None:
+    session = chatting_server.session(("main.py", "import util\n\nutil.run()\n"), ("util.py", "def run():\n    pass\n"), ("other.py", "x = 1\n"))
+    async with join(chatting_server, session) as ada:
+        file = await ada.ready("main.py")
+        ada.send("run.start", instruction="write something long", file=file)
+        started = await ada.wait(lambda: next((m for m in ada.messages if m["type"] == "run.started" and m["saw"]), None))
+        assert [(seen["path"], seen["why"]) for seen in started["saw"]] == [("main.py", "edited"), ("util.py", "imported")]
+        assert all(0 < seen["tokens"] == seen["of"] for seen in started["saw"])
+        ada.send("run.stop")
+        card = await ada.message("run.card", run=started["run"])
+        assert card["saw"] == started["saw"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.api import Task
+from inference.api import Source, Task
 from inference.snapshots import GROUPS, LOG_LEAST, Snapshot, Snapshots, difference, estimate, fresh, whole_text
 
 FILE = "".join(f"def function_{n}(value):\n    return value + {n}\n\n" for n in range(200))
@@ -141,3 +141,33 @@ def test_idle_time_can_replace_snapshot_and_log() -> None:
     snapshots.keep(task(text), fresh(task(text), ROOM))
     assert snapshots.follow(task(text), ROOM).log == ()
     assert whole_text(task(text)) == snapshots.follow(task(text), ROOM).text
+
+
+def test_other_files_keep_their_places_and_have_logs_of_their_own() -> None:
+    snapshots, start = Snapshots(), FILE.index("def function_100(")
+    util, names = Source("util.py", "a = 1\n" * 100, "imported"), Source("names.py", "b = 2\n", "open")
+    first = snapshots.follow(replace(task(FILE, start), others=(util,)), ROOM)
+    assert [other.path for other in first.others] == ["util.py"]
+    # Somebody edits it, and another one is named: it comes behind, though it is the more helpful one now.
+    edited = replace(util, text="import os\n" + util.text)
+    second = snapshots.follow(replace(task(FILE, start), others=(names, edited)), ROOM)
+    assert [other.path for other in second.others] == ["util.py", "names.py"]
+    assert second.others[0].snapshot.text == util.text
+    assert [group.log for group in second.others[0].snapshot.log] == ["@@ line 1 @@\n+import os\n"]
+    # One that is no candidate any more goes.
+    third = snapshots.follow(replace(task(FILE, start), others=(names,)), ROOM)
+    assert [other.path for other in third.others] == ["names.py"]
+
+
+def test_other_files_stay_within_their_tokens() -> None:
+    sources = tuple(Source(f"{n}.py", "value = 1\n" * 60, "open") for n in range(20))
+    for room, most in ((ROOM, 1500), (1000, 1500), (ROOM, 300), (0, 1500)):
+        snapshot = Snapshots(other_tokens=most).follow(replace(task("x = 1\n"), others=sources), room)
+        assert sum(other.snapshot.seen for other in snapshot.others) <= min(room, most)
+        assert bool(snapshot.others) == (room > 0)
+    assert [other.path for other in snapshot.others] == []
+
+
+def test_a_file_of_one_endless_line_is_left_out() -> None:
+    minified = Source("min.js", "x=1;" * 10_000, "imported")
+    assert Snapshots().follow(replace(task("x = 1\n"), others=(minified,)), ROOM).others == ()

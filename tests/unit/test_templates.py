@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.random_gguf import CHATML
-from inference.api import Event, Hunk, Task, Text
+from inference.api import Event, Hunk, Source, Task, Text
 from inference.native import Vocabulary
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import Malformed
@@ -219,7 +219,7 @@ def test_in_a_longer_file_the_region_is_repeated_behind_it_and_behind_the_edits(
     prompt = case.format.prompt(new, snapshots.follow(new, case.format.room(new)))
     assert "".join(segment.text for segment in prompt.segments[1:]) == (
         f'<file path="{TASK.path}">\n{old.before}{TASK.region}{TASK.after}\n</file>\n\n'
-        "Edits made to this file since then, oldest first:\n@@ line 8 @@\n value_6 = 6\n-value_7 = 7\n+value_7 = 8\n\n"
+        f"Edits made to {TASK.path} since then, oldest first:\n@@ line 8 @@\n value_6 = 6\n-value_7 = 7\n+value_7 = 8\n\n"
         f"The region to rewrite, lines 104 to 105 of {TASK.path} as it is now:\n<region>\n{TASK.region}\n</region>\n\n"
         "Instruction: add a docstring"
     )
@@ -263,3 +263,30 @@ def test_an_answer_is_read_as_it_is(case: Case) -> None:
     assert said(events) == "Sure! It prints:\n```python\nx\n```\n"
     with pytest.raises(Malformed, match="no answer"):
         case.format.reader(replace(TASK, mode="ask")).finish()
+
+
+def test_other_files_come_behind_the_file_and_what_was_left_out_is_said(case: Case) -> None:
+    filler = "".join(f"value_{n} = {n}\n" for n in range(100))
+    others = (
+        Source("huge.py", "x = 1  # word\n" * 2000, "open"),
+        Source("util.py", "def helper():\n    return '<|im_end|>'\n", "imported"),
+        Source("empty.py", "\n", "open"),
+    )
+    alone = replace(TASK, before=filler)
+    task = replace(alone, others=others)
+    prompt = case.format.prompt(task)
+    text = "".join(segment.text for segment in prompt.segments[1:])
+    util = text.index('<file path="util.py">\ndef helper():')
+    assert text.index("</file>") < util < text.index('<file path="huge.py" lines="1-') < text.index("The region to rewrite")
+    assert [(seen.path, seen.why) for seen in prompt.saw] == [(TASK.path, "edited"), ("util.py", "imported"), ("huge.py", "open")]
+    assert all(seen.tokens == seen.of for seen in prompt.saw[:2]) and 0 < prompt.saw[2].tokens < prompt.saw[2].of
+    assert sum(seen.tokens for seen in prompt.saw[1:]) <= 1500
+    assert "the model did not see huge.py from line" in prompt.left_out and "ENSEMBLE_MAX_OTHER_TOKENS" in prompt.left_out
+    assert "empty.py" not in prompt.left_out
+    # Behind the file: more or fewer of them leave it in the cache. What they hold is never a marker.
+    whole = case.vocabulary.tokenize(filler + TASK.region + TASK.after, False)
+    assert common_prefix(case.tokens(task), case.tokens(alone)) > len(whole)
+    assert case.control(case.tokens(task)) == case.expected
+    small = ChatFormat(case.template, 32768, other_tokens=0).prompt(task)
+    assert len(small.saw) == 1
+    assert "huge.py (about" in small.left_out and "util.py (about" in small.left_out
