@@ -93,7 +93,7 @@ class PatchFormat(Format):
 
 
 SYSTEM = (
-    "You edit source code together with several people. You get files, the edits made to them since, and an instruction or a question. "
+    "You edit source code together with several people. You get one file or several, the edits made since, and an instruction or a question. "
     "To an instruction, which is about one region of the file between <region> and </region>, answer with the new text of the region "
     "and nothing else: no explanation, no code fence, no tags, no line from outside of the region. Keep its indentation, and keep every "
     "line that the instruction does not concern exactly as it is. Answer a question in a few plain sentences, and quote the lines that "

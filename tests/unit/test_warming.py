@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from editor.warming import FILES, QUIET_S, Warming
-from inference.api import Engine, ModelInfo, Task
+from inference.api import Engine, ModelInfo, Source, Task
 
 
 class Reader:
@@ -30,7 +30,17 @@ def room(texts: dict[str, str], *looking: str) -> Any:
     made = SimpleNamespace(session="room", changed_at=0.0, texts=texts, looking=list(looking))
     made.states = lambda: [json.dumps({"file": file}) for file in made.looking]
     made.document = SimpleNamespace(files=lambda: {file: f"{file}.py" for file in made.texts}, text=lambda file: made.texts[file])
+    made.limits = SimpleNamespace(other_files=6)
+    made.context = SimpleNamespace(others=lambda file, text, instruction, most: made.helping)
+    made.helping = ()
     return made
+
+
+def test_it_reads_the_other_files_that_help_as_well() -> None:
+    engine, live = Reader(), room({"a": "import b"}, "a")
+    live.helping = (Source("b.py", "y = 2", "imported"),)
+    Warming(live, cast(Engine, engine)).look(10.0)
+    assert engine.tasks[0].others == live.helping
 
 
 def test_what_people_look_at_is_read_once_and_again_when_it_has_changed_and_is_quiet() -> None:
