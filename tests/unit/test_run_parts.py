@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from datetime import UTC, datetime
 from typing import Any
 
@@ -144,6 +146,65 @@ async def test_a_part_that_fails_or_declines_takes_nothing_from_the_others(engin
         expected = expected.replace(f"return x + {number}", f"yield x + {number}")
     assert table.text == expected
     assert [m["places"]["done"] for m in table.heard("ada", "run.progress")] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_windows_side_by_side_with_people_in_them_do_not_disturb_each_other(engine: Puppet, seed: int) -> None:
+    """Pieces of all replies in any order, people typing anywhere: each window is what its reply says, around what people typed."""
+    chance = random.Random(seed)
+    table = Table(engine, Queue(4))
+    ada, grace = table.person("ada"), table.person("grace")
+    run = table.start(ada, EVERY)
+    replies: dict[str, list[str]] = {}
+    expected = FUNCTIONS
+    for number in range(6):
+        old = f"def f{number}(x):\n    return x + {number}"
+        new = chance.choice(
+            [
+                f'def f{number}(x):\n    """Adds é😀."""\n    return x + {number}',
+                f"def g{number}(y):\n    return y + {number}",
+                f"def f{number}(x):\n    assert x\n    y = x\n    return y",
+                f"def f{number}(x): return x + {number}",
+                old,
+            ]
+        )
+        expected = expected.replace(old, new)
+        cuts = sorted(chance.sample(range(1, len(new)), 5))
+        replies[f"{run}.{number + 1}"] = [new[a:b] for a, b in zip([0, *cuts], [*cuts, len(new)], strict=True)]
+    begun: set[str] = set()
+    while engine.asked:
+        key = chance.choice(sorted(engine.asked))
+        if key not in begun:
+            begun.add(key)
+            engine.tell(key, Hunk(1, 2 + engine.asked[key][0].region.count("Ж\n")))
+        elif replies[key]:
+            engine.tell(key, Text(replies[key].pop(0)))
+        else:
+            engine.tell(key, Text("\n"), Finished("done", 1, 1.0, None))
+        if chance.random() < 0.3:
+            # Between windows and in them, but not in one that has yet to be asked for: that would be its old text.
+            live = [part.live for part in table.runs._active[run].parts if part.asked] if engine.asked else []
+            if live:
+                region = chance.choice(live)
+                data = table.text.encode()
+                at = len(data[: chance.randint(region.start, region.end)].decode("utf-8", "ignore").encode())
+                table.room.document.splice(table.file, at, 0, "Ж", grace)
+    (finished,) = table.heard("ada", "run.finished")
+    assert finished["outcome"] in ("done", "declined")
+    bare = table.text.replace("Ж", "")
+    # A line that goes while somebody has typed into it leaves their characters on a line of their own.
+    assert _lines(bare) == _lines(expected)
+    typed = table.text.count("Ж")
+    table.runs.cards._loaded = True  # there is no database here
+    await asyncio.gather(*table.runs.cards._making.values())
+    table.runs.again.undo(ada, run)
+    await asyncio.gather(*table.runs._undos._tasks.values())
+    assert _lines(table.text.replace("Ж", "")) == _lines(FUNCTIONS)
+    assert table.text.count("Ж") == typed
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
 
 
 async def test_people_who_write_into_a_window_before_its_turn_are_its_old_text(engine: Puppet) -> None:
