@@ -70,7 +70,7 @@ def make(
     if short_lines:
         # Logits are products with the rows of the output: a longer one is the largest more often than its share.
         output = random.standard_normal((words, width), dtype=np.float32) * width**-0.5
-        output[reader.fields["tokenizer.ggml.tokens"].contents().index("\u010a")] *= 4
+        output[reader.fields["tokenizer.ggml.tokens"].contents().index("\u010a")] *= 2.5
         writer.add_tensor("output.weight", quantize(output, kind), raw_dtype=kind)
     for layer in range(layers):
         at = f"blk.{layer}."
