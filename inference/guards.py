@@ -13,7 +13,7 @@ from inference.replies import Reader, Unusable
 # A cycle of up to CYCLE lines is endless when it has come so often (of one line, two, more); with no letters in it
 # (tables, drawings) later, and where only numbers differ later still.
 CYCLE, REPEATS, REPEATS_PLAIN, REPEATS_COUNTING = 12, (32, 24, 20), 120, 300
-BLANK_LINES = 400
+BLANK_LINES = 1200
 # Within a line: so many characters that repeat a piece of at most PIECE.
 PIECE, STRETCH, STRETCH_PLAIN = 80, 800, 3000
 # A region that is shorter is read at a glance.

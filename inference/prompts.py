@@ -69,6 +69,10 @@ class PatchFormat(Format):
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
+    def __init__(self, count: Count | None = None) -> None:
+        """``count`` gives a text's tokens; without it prompts do not say how much they show."""
+        self._count = count
+
     def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
         before = "".join(task.before.splitlines(keepends=True)[-self.before_lines :])[-self.before_chars :]
         after = "".join(task.after.splitlines(keepends=True)[: self.after_lines + 1]).removesuffix("\n")[: self.after_chars]
@@ -86,7 +90,14 @@ class PatchFormat(Format):
             Segment("<|task|>", True),
             Segment(task.instruction.strip()),
         ]
-        return Prompt(tuple(segments), (Segment("<|patch|>", True),))
+        saw: tuple[Seen, ...] = ()
+        if self._count:
+            shown = sum(map(self._count, (before, task.region, after)))
+            letters = len(before) + len(task.region) + len(after)
+            # The rest is not counted: that takes longer than the run.
+            whole = len(task.before) + len(task.region) + len(task.after)
+            saw = (Seen(task.path, shown, shown if letters + 1 >= whole else shown * whole // max(1, letters), "edited"),)
+        return Prompt(tuple(segments), (Segment("<|patch|>", True),), saw=saw)
 
     def reader(self, task: Task) -> Reader:
         return Guard(PatchReader(region_line_count(task.region)), task)

@@ -17,7 +17,7 @@ TALK = "What the model said around the code was left out."
 # With so much of the first line it is known whether it begins like chatter.
 TELLING = 16
 # A model that goes on with empty lines has ended.
-BLANK_LINES = 200
+BLANK_LINES = 600
 # A file that is longer is not read as a whole to find the region in it.
 WHOLE_FILE_LINES = 600
 ALIKE, CLEARLY = 0.6, 0.1

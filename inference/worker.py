@@ -159,7 +159,7 @@ class Worker:
 
     def _choose_format(self) -> Format:
         if len(self._context.tokenize("<|patch|>", True)) == 1 and len(self._context.tokenize("<|L1|>", True)) == 1:
-            return PatchFormat()
+            return PatchFormat(self._count)
         text = self._context.chat_template()
         if not text:
             raise ValueError(

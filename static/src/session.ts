@@ -182,11 +182,13 @@ function start(joined: Joined, away: boolean): void {
   runs.on("regions", () => editor.refreshRegions());
   aim.on("change", () => editor.refreshRegions());
   drafts.on("change", () => editor.refreshGhosts());
+  const begun = new Set<string>();
   connection.on("run.started", ({ run: id, by }) => {
     const run = runs.get(id);
     const span = run ? runs.span(run) : null;
-    // Whoever asked sees it begin; nobody else's page jumps.
-    if (run && span && isMe(by.participant)) {
+    // Whoever asked sees it begin, once: it is told again with what the model saw. Nobody else's page jumps.
+    if (run && span && isMe(by.participant) && !begun.has(id)) {
+      begun.add(id);
       editor.reveal(run.file, span);
       watch.start(run.file);
     }

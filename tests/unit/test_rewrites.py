@@ -112,7 +112,7 @@ CLEANED = {
     "empty thoughts": f"<think>\n\n</think>\n\n```python\n{NEW}\n```",
     "carriage returns": NEW.replace("\n", "\r\n"),
     "broken letters": NEW.replace("result = 0", "result\ufffd = 0\x00"),
-    "empty lines without end": NEW + "\n" * 300,
+    "empty lines without end": NEW + "\n" * 900,
 }
 SILENT = ("clean", "fenced", "a fence", "tagged", "a fence in", "in the prompt", "carriage", "empty lines")
 
