@@ -26,9 +26,9 @@ CELLS = 2048
 PROMPT = 64
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 # How long one figure is measured, and the fewest steps of it.
-MEASURE_S, STEPS = 0.06, 3
+MEASURE_S, STEPS = 0.1, 3
 # A thread more has to be worth it: it is a core that people's keystrokes could have.
-WORTH = 1.1
+WORTH = 1.2
 
 BESIDE = "import time\nwhile True:\n end = time.perf_counter() + 0.002\n while time.perf_counter() < end: pass\n time.sleep(0.002)"
 
@@ -182,7 +182,7 @@ class Probe:
 
 
 def _time(step: Callable[[], None], busy: bool) -> float:
-    """Seconds: the shortest of several, for whatever else the machine does only adds; beside other work the middle one, for that is what people get."""
+    """Seconds: the shortest of several, for whatever else the machine does only adds; beside other work the mean, for now and then a thread waits long for its core, and people with it."""
     step()
     times = list[float]()
     begun = time.perf_counter()
@@ -190,7 +190,7 @@ def _time(step: Callable[[], None], busy: bool) -> float:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2] if busy else min(times)
+    return sum(times) / len(times) if busy else min(times)
 
 
 def main() -> None:

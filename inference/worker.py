@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 SEQUENCES = 16
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
 SLICE_S, SMALLEST_SLICE = 0.015, 16
+# What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
+STEP_S = 0.25
 # How much a new measurement changes what is known of the speed.
 WEIGHT = 0.2
 # Sequences of other rooms than the last one in use are parked when nobody has used them for so long.
@@ -308,7 +310,7 @@ class Worker:
     def _step(self) -> None:
         streaming = self._scheduler.decoding
         self._guess(streaming)
-        limit = max(SMALLEST_SLICE, int(self._prefill_rate * SLICE_S)) if streaming else BATCH
+        limit = max(SMALLEST_SLICE, int(self._prefill_rate * (SLICE_S if streaming else STEP_S)))
         begun = time.perf_counter()
         plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES), begun)
         if not self._apply(plan.actions):
