@@ -91,7 +91,7 @@ class Repetition:
                 break
             piece = next((n for n in range(1, PIECE + 1) if end[n:] == end[:-n]), 0)
             enough = piece > 2 and bool(re.search(r"[^\W\d_]", end[:piece])) if letters else bool(piece)
-            if enough and end not in self._known:
+            if enough and stretch >= piece * self._wanted and end not in self._known:
                 return True
         return False
 

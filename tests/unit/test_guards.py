@@ -72,6 +72,7 @@ def test_as_much_repetition_as_the_region_holds_or_was_asked_for_is_allowed() ->
     assert circles(many) is not None and circles(many, asked="numbers from 0 to 999") is None and circles(many, known=many) is None
     long = "x = '" + "ab, " * 400 + "'\n"
     assert circles(long) is not None and circles(long, known=long) is None
+    assert circles("x = '" + "ab, " * 400 + "'\n", asked="repeat ab 400 times") is None
     # The region again and again is a circle.
     assert circles(FUNCTION * 100, known=FUNCTION) is not None
 
