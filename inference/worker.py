@@ -89,13 +89,18 @@ class Worker:
             busy = self.info.state == "ready" and bool(self._scheduler.jobs)
             try:
                 command = self.commands.get(block=not busy, timeout=None if busy else REST_S)
+            except queue.Empty:
+                pass
+            else:
                 if command[0] == "close":
                     reason = command[1]
                     break
-                getattr(self, "_do_" + command[0])(*command[1:])
+                try:
+                    getattr(self, "_do_" + command[0])(*command[1:])
+                except Exception:
+                    # Of keystrokes nobody waits for anything; a start answers for itself.
+                    log.exception("The engine could not do what it was told")
                 continue  # every command that has come is heard before the next step
-            except queue.Empty:
-                pass
             try:
                 if busy:
                     self._step()
