@@ -35,6 +35,8 @@ from project.bootstrap.steps import CACHE, say
 
 FOLDER = CACHE / "bench"
 SHAPE = FOLDER / "qwen2.5-coder-0.5b-shape-q4_0.gguf"
+LARGE_SHAPE = FOLDER / "qwen2.5-coder-7b-shape-q4_0.gguf"
+SIZES_OF_LARGE = {"layers": 28, "width": 3584, "inner": 18944, "heads": 28, "kv_heads": 4}
 FILE, LARGE = 8_000, 100_000  # bytes
 SESSIONS = 8
 KEY_S = 0.03  # between keystrokes: fast for a person, slow enough that each is evaluated
@@ -425,16 +427,27 @@ def prepare() -> list[Subject]:
     llama_server.prepare(llama_server.SERVER, llama_server.BENCH)
     # What suits the models is measured anew: it was another day, and perhaps a busy one.
     (FOLDER / "tuning.json").unlink(missing_ok=True)
-    if not SHAPE.exists():
-        say("Making random weights in the shape of Qwen2.5-Coder-0.5B (once, a minute)")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        temporary = SHAPE.with_suffix(".new")
-        random_gguf.make(temporary, llama.source() / "models" / "ggml-vocab-qwen2.gguf")
-        temporary.rename(SHAPE)
-    return [
+    _make(SHAPE, "Qwen2.5-Coder-0.5B", {})
+    subjects = [
         Subject("shape of Qwen2.5-Coder-0.5B, Q4_0, random weights", SHAPE, chat=True, depth=2048, tokens=64, rounds=3, stops=40),
         Subject("the built-in model", config.EMBEDDED_MODEL, chat=False, depth=256, tokens=400, rounds=5, stops=100),
     ]
+    if native.offloads():
+        _make(LARGE_SHAPE, "Qwen2.5-Coder-7B", SIZES_OF_LARGE)
+        subjects.append(
+            Subject("shape of Qwen2.5-Coder-7B, Q4_0, random weights, on the GPU", LARGE_SHAPE, chat=True, depth=2048, tokens=128, rounds=3, stops=40)
+        )
+    return subjects
+
+
+def _make(path: Path, model: str, sizes: dict[str, int]) -> None:
+    if path.exists():
+        return
+    say(f"Making random weights in the shape of {model} (once, some minutes)")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    random_gguf.make(temporary, llama.source() / "models" / "ggml-vocab-qwen2.gguf", **sizes)  # type: ignore[arg-type]
+    temporary.rename(path)
 
 
 def report() -> None:

@@ -38,6 +38,11 @@ def _hear(level: int, text: bytes, data: object) -> None:
 _log = c.llama_log_callback(_hear)
 
 
+def offloads() -> bool:
+    """Whether the library was built for a GPU, and there is one."""
+    return bool(c.llama_supports_gpu_offload())
+
+
 class ModelError(Exception):
     """The file cannot be used as a model; the text says which and why, for people."""
 
