@@ -23,7 +23,7 @@ from editor.part import Part
 from editor.regions import Region
 from editor.room import Room
 from editor.undo import Edit, merged
-from inference.api import Engine, Event, Seen, Task
+from inference.api import Engine, Event, Seen, Started, Task
 
 Mode = Literal["edit", "ask"]
 
@@ -194,6 +194,9 @@ class Run:
         text = document.text(file)
         self._unwatch = document.watch(file, self._watched)
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", file, region, text) for number, region in enumerate(regions, 1)]
+        if self.replay:
+            # What the model saw is known before anybody is told of the run.
+            self.parts[0].read([event for event in self.replay.events if isinstance(event, Started)])
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)
@@ -204,7 +207,7 @@ class Run:
         if self.replay:
             (part,) = self.parts
             part.asked = True
-            return self._listen(part, self.replay.events)
+            return self._listen(part, [event for event in self.replay.events if not isinstance(event, Started)])
         self._ask_more()
 
     def _ask_more(self) -> None:
