@@ -209,7 +209,9 @@ class Worker:
             return
         if not task.who:
             return self._warm_file(task)
-        tokens = self._encode(self._prompt(task).segments)
+        prompt = self._prompt(task)
+        # With what asks for the reply: the next key evaluates that again, but Enter finds all but the last token done.
+        tokens = self._encode((*prompt.segments, *prompt.trigger))
         if 0 < len(tokens) < self._context.size:
             self._scheduler.add(Job(task.cache, task.who, tokens, Priority.KEYSTROKE))
 

@@ -42,7 +42,7 @@ def ensure(path: Path, data: Path, extra_buffers: bool) -> Tuning | None:
     found = known(path, data)
     if found:
         return found
-    log.warning("Measuring what suits the model %s on this machine (once, some seconds)", path.stem)
+    log.warning("Measuring what suits the model %s on this machine (once; seconds, with a large model a minute or two)", path.stem)
     try:
         made = tuning.tune(path, extra_buffers, config.values["ENSEMBLE_GPU_LAYERS"])
     except (RuntimeError, ValueError, TypeError) as fault:
