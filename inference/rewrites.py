@@ -32,6 +32,9 @@ REMOVES_ALL = re.compile(
     re.IGNORECASE,
 )
 
+# A line that begins so is no sentence.
+NAME = re.compile(r"[A-Za-z]*[_(\[=\d]")
+
 
 class RewriteReader:
     """Hunk and Text events of a reply. A line is let through token by token once it can be nothing but the region's.
@@ -92,7 +95,7 @@ class RewriteReader:
         stripped = partial.lstrip()
         if not stripped or stripped[0] in "`~<" or self._talk or self._closing or self._body.holds(partial):
             return False
-        if self._code and partial[0] not in " \t" and len(stripped) < TELLING:
+        if self._code and partial[0] not in " \t" and len(stripped) < TELLING and not NAME.match(stripped):
             return False
         if self._begun:
             return not (self._may_talk() and _talkative(partial))
