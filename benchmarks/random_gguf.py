@@ -9,6 +9,7 @@ llama-source`` prints where. What such a model writes means nothing.
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,11 @@ def make(
     quantization: str = "Q4_0",
     seed: int = 0,
     short_lines: bool = False,
+    endless: bool = False,
     norm: float = 1.0,
 ) -> None:
-    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line.
+    """``width`` must be a multiple of 32 and of ``heads``. ``short_lines``: about every tenth token ends a line. ``endless``: it writes
+    lines of words, none like another for thousands of tokens, the same on every machine and whatever it is asked.
     ``norm``: what the last layer's output is multiplied by; not a number, and neither is what the model says."""
     kind = GGMLQuantizationType[quantization]
     reader = GGUFReader(vocabulary)
@@ -59,15 +62,18 @@ def make(
     random = np.random.default_rng(seed)
     size = width // heads
 
-    def matrix(name: str, rows: int, columns: int) -> None:
-        weights = (random.standard_normal((rows, columns), dtype=np.float32)) * columns**-0.5
+    def matrix(name: str, rows: int, columns: int, scale: float = 1.0) -> np.ndarray:
+        weights = random.standard_normal((rows, columns), dtype=np.float32) * (scale * columns**-0.5)
         writer.add_tensor(name, quantize(weights, kind), raw_dtype=kind)
+        return weights
 
     def vector(name: str, length: int, value: float) -> None:
         writer.add_tensor(name, np.full(length, value, np.float32))
 
-    matrix("token_embd.weight", words, width)
-    if short_lines:
+    embedding = matrix("token_embd.weight", words, width)
+    if endless:
+        writer.add_tensor("output.weight", quantize(successors(embedding, reader.fields["tokenizer.ggml.tokens"].contents()), kind), raw_dtype=kind)
+    elif short_lines:
         # Logits are products with the rows of the output: a longer one is the largest more often than its share.
         output = random.standard_normal((words, width), dtype=np.float32) * width**-0.5
         output[reader.fields["tokenizer.ggml.tokens"].contents().index("\u010a")] *= 2.5
@@ -79,15 +85,28 @@ def make(
         for part, rows in (("q", heads * size), ("k", kv_heads * size), ("v", kv_heads * size)):
             matrix(at + f"attn_{part}.weight", rows, width)
             vector(at + f"attn_{part}.bias", rows, 0)
-        matrix(at + "attn_output.weight", width, heads * size)
+        # What the layers add to a token itself must not decide which one follows, where that is to be the same everywhere.
+        matrix(at + "attn_output.weight", width, heads * size, 0.1 if endless else 1.0)
         matrix(at + "ffn_gate.weight", inner, width)
         matrix(at + "ffn_up.weight", inner, width)
-        matrix(at + "ffn_down.weight", width, inner)
+        matrix(at + "ffn_down.weight", width, inner, 0.1 if endless else 1.0)
     vector("output_norm.weight", width, norm)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def successors(embedding: np.ndarray, tokens: list[str]) -> np.ndarray:
+    """Output weights by which every token is followed by one of its own, in lines of a few words. As sure as a good model:
+    the likeliest token is far ahead, and another is drawn now and then where they are drawn by their odds."""
+    ends = [number for number, token in enumerate(tokens) if re.fullmatch("[,.:;()\\[\\]{}!?*]*\u010a", token)]
+    words = [number for number, token in enumerate(tokens) if re.fullmatch("\u0120[a-z]{2,9}", token)]
+    each = len(words) // len(ends)
+    cycle = [token for line, end in enumerate(ends) for token in (*words[line * each : line * each + 3 + line % min(8, each - 3)], end)]
+    output = np.zeros_like(embedding)
+    output[np.roll(cycle, -1)] = embedding[cycle]
+    return output
 
 
 def main() -> None:

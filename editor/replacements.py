@@ -105,7 +105,7 @@ def tidy(old: str, replacements: list[Replacement]) -> list[Replacement]:
         if out and out[-1].end == start:
             before = out.pop()
             waiting.append(Replacement(before.start, end, before.text + text))
-        elif start < end or text:
+        elif text != old[start:end]:
             out.append(Replacement(start, end, text))
     return out
 

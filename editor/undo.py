@@ -90,11 +90,12 @@ def undo(state: bytes, text: str, edit: Edit, others: Iterable[Edit], client: in
     ``others``: of the runs that may have been taken back before; ``client``: a Yjs client id that nobody has had.
     """
     order = Order(state, edit.file, text)
+    others = [other for other in others if other.file == edit.file]
     mine = order.labels([_with_moved(edit, others)]) >= 0
     written = mine & order.visible
     content = order.content.copy()
     content[written] = 0
-    restored = _restored(order, edit, mine)
+    restored = _restored(order, edit, mine, others)
     for places, units in restored:
         content[places] = units
     (standing,) = np.nonzero(content)
@@ -116,7 +117,7 @@ def undo(state: bytes, text: str, edit: Edit, others: Iterable[Edit], client: in
 
 def _with_moved(edit: Edit, others: Iterable[Edit]) -> list[Range]:
     """The names of all that the run wrote, also of what another's undo has brought back."""
-    moved = [entry for other in others if other.file == edit.file for entry in other.moved]
+    moved = [entry for other in others for entry in other.moved]
     found = list(edit.inserted)
     for client, first, end in found:  # it grows meanwhile: what was brought back may have been deleted and brought back again
         for old, a, b, new, start in moved:
@@ -127,11 +128,13 @@ def _with_moved(edit: Edit, others: Iterable[Edit]) -> list[Range]:
     return found
 
 
-def _restored(order: Order, edit: Edit, mine: Mask) -> list[tuple[Numbers, Units]]:
+def _restored(order: Order, edit: Edit, mine: Mask, others: Iterable[Edit]) -> list[tuple[Numbers, Units]]:
     """Places and content of what comes back: whole lines always; what was replaced within a line only while something of
     its replacement stands, or else two texts would stand where one was."""
     labels = order.labels(ranges for _, ranges in edit.deleted)
-    kept = mine & (order.labels([edit.withdrawn]) < 0) & (labels < 0)
+    # What another's undo has brought back counts where it is now.
+    moved = [(client, first, end) for other in others for client, first, end, _, _ in other.moved]
+    kept = mine & (order.labels([edit.withdrawn]) < 0) & (labels < 0) & (order.labels([moved]) < 0)
     # Where the run has been alone, seen from any place: up to the next character that stands and is not its own.
     (walls,) = np.nonzero(order.visible & ~mine)
     written = np.concatenate(([0], np.cumsum(kept)))

@@ -257,26 +257,51 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chat model of random weights on Qwen2's vocabulary: it writes nonsense for as long as it may."""
-    from benchmarks.random_gguf import make
-    from project.bootstrap import llama
-
-    path = tmp_path_factory.mktemp("model") / "random-chat.gguf"
-    vocabulary = llama.source() / "models" / "ggml-vocab-qwen2.gguf"
-    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=32768, quantization="Q8_0", short_lines=True)
-    return path
+    """A chat model of random weights on Qwen2's vocabulary: everything it has seen decides what it writes."""
+    return small_chat_model(tmp_path_factory.mktemp("model") / "random-chat.gguf", short_lines=True)
 
 
 @pytest.fixture(scope="session")
-def chatting_server(tmp_path_factory: pytest.TempPathFactory, chat_model: Path) -> Iterator[Server]:
-    """With a model that is slow and never ends by itself: something to stop and to steer."""
-    environment = {
-        "ENSEMBLE_MODEL": str(chat_model),
+def endless_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that writes line after line for as long as it may, on every machine the same: what is watched, stopped and steered."""
+    return small_chat_model(tmp_path_factory.mktemp("model") / "endless-chat.gguf", endless=True)
+
+
+def small_chat_model(path: Path, **character: bool) -> Path:
+    from benchmarks.random_gguf import make
+    from project.bootstrap import llama
+
+    vocabulary = llama.source() / "models" / "ggml-vocab-qwen2.gguf"
+    make(path, vocabulary, layers=4, width=256, inner=512, heads=4, kv_heads=2, context=32768, quantization="Q8_0", **character)
+    return path
+
+
+def writes_on(model: Path) -> dict[str, str]:
+    """Enough to write for longer than any test looks on, on a fast machine too."""
+    return {
+        "ENSEMBLE_MODEL": str(model),
         "ENSEMBLE_THREADS": "1",
-        # Enough to write for longer than any test looks on, on a fast machine too.
         "ENSEMBLE_MAX_CONTEXT_TOKENS": "32768",
         "ENSEMBLE_MAX_RUN_TOKENS": "30000",
     }
-    running = Server(tmp_path_factory.mktemp("data"), **environment)
+
+
+@pytest.fixture(scope="session")
+def chatting_server(tmp_path_factory: pytest.TempPathFactory, endless_model: Path) -> Iterator[Server]:
+    """With a model that never ends by itself: something to stop and to steer."""
+    running = Server(tmp_path_factory.mktemp("data"), **writes_on(endless_model))
     yield running
     running.kill()
+
+
+@pytest.fixture
+def endless(tmp_path: Path, endless_model: Path) -> Iterator[Server]:
+    """With a model that writes until it is stopped, and whose process may crash once."""
+    running = Server(tmp_path, **writes_on(endless_model), ENSEMBLE_MAX_RESTARTS="1")
+    yield running
+    running.kill()
+
+
+def process_of(server: Server) -> int:
+    """The model's, the newest one."""
+    return int([line for line in server.log if "is loaded in process" in line][-1].split()[-1])

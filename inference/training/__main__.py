@@ -69,21 +69,26 @@ def make_corpus(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def make_tokenizer(work: Work, arguments: argparse.Namespace) -> None:
-    from inference.training import tokenizer
+    from inference.training import start, tokenizer
 
-    if not work.tokenizer.exists():
+    if work.tokenizer.exists():
+        return
+    if arguments.start:
+        start.tokenizer(arguments.start, work.tokenizer)
+    else:
         supply = examples.Supply.of(corpus.load(work.corpus), held_out=False)
         tokenizer.make(supply, work.tokenizer, vocabulary=arguments.vocabulary, count=arguments.tokenizer_examples)
 
 
 def run_training(work: Work, arguments: argparse.Namespace) -> None:
-    from inference.training import batches, train
-    from inference.training.model import Shape
+    from inference.training import batches, start, train
+    from inference.training.model import Llama, Shape
 
     sources = corpus.load(work.corpus)
     shape = Shape(arguments.vocabulary, arguments.width, arguments.layers, arguments.heads, arguments.kv_heads, arguments.inner)
     plan = train.Plan(
         tokens=arguments.tokens,
+        rate=arguments.rate,
         batch_tokens=arguments.batch_tokens,
         minutes=arguments.minutes,
         save_minutes=arguments.save_minutes,
@@ -94,7 +99,11 @@ def run_training(work: Work, arguments: argparse.Namespace) -> None:
     )
     watched = examples.stream(examples.Supply.of(sources, held_out=True), seed=99)
     measured = batches.fixed([next(watched) for _ in range(arguments.measured)], work.tokenizer)
-    state = train.train(examples.Supply.of(sources, held_out=False), work.tokenizer, work.checkpoint, plan, shape, measured)
+
+    def begin() -> Llama:
+        return start.model(arguments.start) if arguments.start else Llama(shape)
+
+    state = train.train(examples.Supply.of(sources, held_out=False), work.tokenizer, work.checkpoint, plan, begin, measured)
     print(f"trained: {state.tokens / 1e6:.1f}M of {plan.tokens / 1e6:.0f}M tokens in {state.seconds / 3600:.2f} hours, {state.sittings} sittings")
 
 
@@ -165,6 +174,8 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--site", action="append", default=[], help="a further site-packages folder for the corpus")
     parser.add_argument("--node-modules", action="append", default=[], help="a further node_modules folder for the corpus")
     parser.add_argument("--tokens", type=count, default=count("300M"), help="of the whole training, over all sittings")
+    parser.add_argument("--start", type=Path, help="begin with this GGUF's vocabulary and weights")
+    parser.add_argument("--rate", type=float, default=1.0, help="of the learning rates; less than 1 to go on from weights that are good already")
     parser.add_argument("--minutes", type=float, default=0, help="of this sitting; 0: until the tokens are reached")
     parser.add_argument("--save-minutes", type=float, default=10)
     parser.add_argument("--batch-tokens", type=int, default=12_288)

@@ -38,6 +38,12 @@ def prompt(example: Example) -> list[Segment]:
     return [*made.segments, *made.trigger]
 
 
+def divided(prompt: Sequence[Segment]) -> tuple[Sequence[Segment], Sequence[Segment]]:
+    """A prompt as what depends on the place alone, and what is asked there."""
+    at = next(number for number, segment in enumerate(prompt) if segment.control and segment.text == "<|task|>")
+    return prompt[:at], prompt[at:]
+
+
 def changes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
     """Spans (old from, to, new from, to) that differ, in one canonical form: a model cannot learn to guess among equals.
 

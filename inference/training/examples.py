@@ -35,6 +35,8 @@ MADE_UP = {
 SEVERAL = 0.07
 DECLINED = 0.1
 PLACES_TRIED = 25
+# Requests for one place, and how many throws of the dice each may take.
+GROUP, FURTHER_TRIED = 6, 6
 LONGEST_REGION, LONGEST_CHARS = 30, 1200
 
 
@@ -157,7 +159,13 @@ def suitable(language: str, declined: bool) -> list[Registered]:
 
 
 def draw(supply: Supply, dice: random.Random, transform: str = "") -> Example | None:
-    """One example, or None where the dice fell badly. ``transform``: of this kind only.
+    """One example, or None where the dice fell badly. ``transform``: of this kind only."""
+    found = drawn(supply, dice, transform)
+    return found[0] if found else None
+
+
+def drawn(supply: Supply, dice: random.Random, transform: str = "") -> tuple[Example, Place] | None:
+    """An example with the place it was made for, the region as the example has it.
 
     The transform is drawn first, then places until one suits it: rare ones are as frequent as their weight says.
     """
@@ -165,7 +173,8 @@ def draw(supply: Supply, dice: random.Random, transform: str = "") -> Example | 
     language = dice.choices(known, [SHARES[language] for language in known])[0]
     if not transform and dice.random() < SEVERAL:
         where = place(supply, language, dice, empty=False)
-        return several(supply, where) if where else None
+        both = several(supply, where) if where else None
+        return (both, where) if both and where else None
     if transform:
         chosen = TRANSFORMS[transform]
     else:
@@ -176,8 +185,43 @@ def draw(supply: Supply, dice: random.Random, transform: str = "") -> Example | 
         where = place(supply, language, dice, empty=from_nothing)
         edit = chosen.make(where) if where else None
         if where and edit and sound(where, edit):
-            return worded(supply, where, chosen.name, edit)
+            example = worded(supply, where, chosen.name, edit)
+            return (example, replace(where, region=example.region)) if example else None
     return None
+
+
+def further(supply: Supply, where: Place, count: int) -> list[Example]:
+    """Other requests for the same place, as many as a few throws of the dice give."""
+    found: list[Example] = []
+    for _ in range(count):
+        both = where.maybe(SEVERAL)
+        fit = suitable(where.language, where.maybe(DECLINED))
+        for _ in range(FURTHER_TRIED):
+            example = several(supply, where) if both else other(supply, where, where.random.choices(fit, [t.weight for t in fit])[0])
+            if example and all(example.instruction != each.instruction for each in found):
+                found.append(example)
+                break
+    return found
+
+
+def other(supply: Supply, where: Place, chosen: Registered) -> Example | None:
+    edit = None if chosen.name.startswith("write") else chosen.make(where)
+    if not edit or edit.region not in (None, where.region) or not sound(where, edit):
+        return None
+    return worded(supply, where, chosen.name, edit)
+
+
+def groups(supply: Supply, seed: int) -> Iterator[list[Example]]:
+    """Several requests for each place, without end and without repeats; the same for the same seed.
+
+    A place costs most of what a training computes, and one place with several answers teaches to read the request.
+    """
+    dice = random.Random(seed)
+    while True:
+        if found := drawn(supply, dice):
+            example, where = found
+            others = further(supply, where, GROUP - 1) if where.region else []
+            yield [example, *(each for each in others if each.instruction != example.instruction)]
 
 
 def several(supply: Supply, where: Place) -> Example | None:

@@ -48,9 +48,14 @@ def make(supply: examples.Supply, path: Path, *, vocabulary: int = VOCABULARY, c
         max_token_length=LONGEST_TOKEN,
     )
     tokenizer.train_from_iterator(texts(supply, count), trainer)
-    # For use, the splits that llama.cpp knows: merges that the ones above forbid do not exist.
-    tokenizer.pre_tokenizer = kit.Sequence([digits, kit.ByteLevel(add_prefix_space=False, use_regex=True)])
+    tokenizer.pre_tokenizer = splits_for_use()
     tokenizer.save(str(path))
+
+
+def splits_for_use() -> Any:
+    """The splits that llama.cpp knows: merges that those of ``make`` forbid do not exist."""
+    kit: Any = pre_tokenizers
+    return kit.Sequence([kit.Digits(individual_digits=True), kit.ByteLevel(add_prefix_space=False, use_regex=True)])
 
 
 class Encoder:
@@ -68,6 +73,14 @@ class Encoder:
 
     def segments(self, segments: Sequence[Segment]) -> list[int]:
         return [token for s in segments for token in ([self._special[s.text]] if s.control else self.text(s.text))]
+
+    def group(self, group: Sequence[Example]) -> tuple[list[int], list[tuple[list[int], list[int]]]]:
+        """Examples of one place: what they share of their prompts, and the rest of each one's prompt with its reply."""
+        divided = [encoding.divided(encoding.prompt(example)) for example in group]
+        branches = [
+            (self.segments(asked), self.segments(encoding.reply(each.region, each.result))) for (_, asked), each in zip(divided, group, strict=True)
+        ]
+        return self.segments(divided[0][0]), branches
 
     def example(self, example: Example) -> tuple[list[int], list[int]]:
         """The prompt and the reply."""

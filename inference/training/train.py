@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,9 +25,10 @@ from inference.training.optimizer import Optimizer, rate
 
 @dataclass(frozen=True)
 class Plan:
-    """``tokens``: of the whole training, over all sittings. ``minutes``: of this sitting, 0 for no limit."""
+    """``tokens``: of the whole training, over all sittings. ``minutes``: of this sitting, 0 for no limit. ``rate``: of the learning rates."""
 
     tokens: int
+    rate: float = 1.0
     batch_tokens: int = 12_288
     minutes: float = 0
     save_minutes: float = 10
@@ -104,10 +105,10 @@ def train(
     tokenizer: Path,
     checkpoint: Path,
     plan: Plan,
-    shape: Shape | None = None,
+    begin: Callable[[], Llama] = Llama,
     measured: Sequence[tuple[list[int], list[int]]] = (),
 ) -> State:
-    """One sitting. ``shape`` counts for a new training only; ``measured`` is watched at every save."""
+    """One sitting. ``begin`` makes the model of a new training; ``measured`` is watched at every save."""
     stop = Stop()
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
@@ -119,7 +120,7 @@ def train(
         optimizer.load(saved["optimizer"])
         state = State(**saved["state"])
     else:
-        model = Llama(shape or Shape()).to(device)
+        model = begin().to(device)
         optimizer = Optimizer(model)
     state.sittings += 1
     log = checkpoint.with_suffix(".log")
@@ -138,7 +139,11 @@ def train(
         loss = float(torch.stack(losses).mean()) if losses else float("nan")
         losses.clear()
         known = {"step": state.step, "tokens": state.tokens, "hours": round(state.seconds / 3600, 3), "loss": round(loss, 4)}
-        line = {**known, "rate": round(rate(state.step, state.tokens / plan.tokens), 3), "exact": round(exact(model, measured, device), 4)}
+        line = {
+            **known,
+            "rate": round(plan.rate * rate(state.step, state.tokens / plan.tokens), 3),
+            "exact": round(exact(model, measured, device), 4),
+        }
         print(json.dumps(line), flush=True)
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -147,9 +152,9 @@ def train(
     while state.tokens < plan.tokens and not stop.asked:
         batch = next(stream)
         with torch.autocast(device, torch.bfloat16):
-            loss = model.loss(batch.tokens.to(device), batch.targets.to(device), batch.weights.to(device))
+            loss = model.loss(batch.tokens.to(device), batch.targets.to(device), batch.weights.to(device), batch.branches.to(device))
         loss.backward()
-        optimizer.step(rate(state.step, state.tokens / plan.tokens))
+        optimizer.step(plan.rate * rate(state.step, state.tokens / plan.tokens))
         losses.append(loss.detach())
         state.step += 1
         state.tokens += batch.real

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter, instruct, text_of, wait_for_text
-from tests.conftest import Server, wait_until
-
-
-@pytest.fixture
-def endless(tmp_path: Path, chat_model: Path) -> Iterator[Server]:
-    """With a model that writes until it is stopped, and that may crash once."""
-    running = Server(
-        tmp_path,
-        ENSEMBLE_MODEL=str(chat_model),
-        ENSEMBLE_TUNE="off",
-        ENSEMBLE_MAX_CONTEXT_TOKENS="32768",
-        ENSEMBLE_MAX_RUN_TOKENS="30000",
-        ENSEMBLE_MAX_RESTARTS="1",
-    )
-    yield running
-    running.kill()
-
-
-def process_of(server: Server) -> int:
-    return int([line for line in server.log if "is loaded in process" in line][-1].split()[-1])
+from tests.conftest import Server, process_of, wait_until
 
 
 def test_a_crash_is_told_and_its_end_as_well(endless: Server, people: Callable[..., Page]) -> None:

@@ -14,9 +14,9 @@ from tests.conftest import Server
 
 
 @pytest.fixture
-def choosing(tmp_path: Path, chat_model: Path) -> Iterator[Server]:
+def choosing(tmp_path: Path, endless_model: Path) -> Iterator[Server]:
     (tmp_path / "models").mkdir()
-    shutil.copy(chat_model, tmp_path / "models" / "endless.gguf")
+    shutil.copy(endless_model, tmp_path / "models" / "endless.gguf")
     running = Server(tmp_path, ENSEMBLE_HOSTS_CHOOSE_MODEL="1", ENSEMBLE_MAX_CONTEXT_TOKENS="32768", ENSEMBLE_MAX_RUN_TOKENS="30000")
     yield running
     running.kill()

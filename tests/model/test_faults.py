@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from inference.options import Options
 from inference.process import Patience, ProcessEngine
 from project import config
 from project.bootstrap import llama
-from tests.conftest import ROOT, Server, join, wait_until
+from tests.conftest import ROOT, Server, join, process_of, wait_until
 from tests.engines import Listener, answer, becomes
 
 TASK = Task("room", "ada", "greet.py", "", 'def greet(name):\n    print("Hello " + name)', "", "add a docstring: Say hello.")
@@ -292,27 +292,6 @@ def test_the_process_ends_with_the_server(hanging: bool) -> None:
 
 
 # Through the whole server.
-
-
-@pytest.fixture
-def endless(tmp_path: Path, chat_model: Path) -> Iterator[Server]:
-    """With a model that writes until it is stopped."""
-    running = Server(
-        tmp_path,
-        ENSEMBLE_MODEL=str(chat_model),
-        ENSEMBLE_THREADS="1",
-        ENSEMBLE_TUNE="off",
-        ENSEMBLE_MAX_CONTEXT_TOKENS="32768",
-        ENSEMBLE_MAX_RUN_TOKENS="30000",
-        ENSEMBLE_MAX_RESTARTS="1",
-    )
-    yield running
-    running.kill()
-
-
-def process_of(server: Server) -> int:
-    """The newest one."""
-    return int([line for line in server.log if "is loaded in process" in line][-1].split()[-1])
 
 
 async def ready(server: Server, is_so: bool) -> dict[str, Any]:

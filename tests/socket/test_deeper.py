@@ -38,14 +38,14 @@ def test_where_there_is_none_it_is_said(server: Server) -> None:
     asyncio.run(ask())
 
 
-async def test_a_file_is_loaded_when_it_is_first_wanted(tmp_path: Path, chat_model: Path) -> None:
-    running = await asyncio.to_thread(Server, tmp_path, ENSEMBLE_MODEL=str(chat_model), ENSEMBLE_DEEP_MODEL=str(config.EMBEDDED_MODEL))
+async def test_a_file_is_loaded_when_it_is_first_wanted(tmp_path: Path, endless_model: Path) -> None:
+    running = await asyncio.to_thread(Server, tmp_path, ENSEMBLE_MODEL=str(endless_model), ENSEMBLE_DEEP_MODEL=str(config.EMBEDDED_MODEL))
     try:
         session = running.session(("greet.py", GREET))
         async with join(running, session) as ada, join(running, session, name="Grace") as grace:
             file = await ada.ready("greet.py")
             engines = (await grace.message("welcome"))["engines"]
-            assert (engines["fast"]["name"], engines["fast"]["state"]) == (chat_model.stem, "ready")
+            assert (engines["fast"]["name"], engines["fast"]["state"]) == (endless_model.stem, "ready")
             assert (engines["deep"]["name"], engines["deep"]["state"]) == ("Built-in model", "asleep")
             ada.send("run.start", instruction=DOCSTRING, file=file, engine="deep")
             queued = await grace.message("run.queued")

@@ -19,10 +19,10 @@ DOCSTRING = "add a docstring: Say hello."
 
 
 @pytest.fixture
-def two_models(tmp_path: Path, chat_model: Path) -> Iterator[Server]:
+def two_models(tmp_path: Path, endless_model: Path) -> Iterator[Server]:
     """The built-in model in use, and one that writes nonsense for ever installed."""
     (tmp_path / "models").mkdir()
-    shutil.copy(chat_model, tmp_path / "models" / "endless.gguf")
+    shutil.copy(endless_model, tmp_path / "models" / "endless.gguf")
     running = Server(
         tmp_path, ENSEMBLE_THREADS="1", ENSEMBLE_MAX_CONTEXT_TOKENS="32768", ENSEMBLE_MAX_RUN_TOKENS="30000", ENSEMBLE_HOSTS_CHOOSE_MODEL="1"
     )

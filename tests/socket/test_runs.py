@@ -147,10 +147,10 @@ async def test_a_waiting_run_is_cancelled_at_once(chatting_server: Server) -> No
         assert not any(m["type"] == "run.started" and m["run"] == waiting for m in ada.messages)
 
 
-async def test_one_person_is_limited_and_a_steer_is_not_counted_beside_its_run(tmp_path: Path, chat_model: Path) -> None:
+async def test_one_person_is_limited_and_a_steer_is_not_counted_beside_its_run(tmp_path: Path, endless_model: Path) -> None:
     server = Server(
         tmp_path / "data",
-        ENSEMBLE_MODEL=str(chat_model),
+        ENSEMBLE_MODEL=str(endless_model),
         ENSEMBLE_THREADS="1",
         ENSEMBLE_MAX_CONTEXT_TOKENS="8192",
         ENSEMBLE_MAX_RUN_TOKENS="8000",

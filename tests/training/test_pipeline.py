@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,42 @@ def test_from_nothing_to_a_card_in_two_sittings(tmp_path: Path) -> None:
     assert Report.load(tmp_path / "report.json").total("by hand").edits > 250
     card = (tmp_path / "README.md").read_text()
     assert "What it cannot do" in card and "kept apart (held out)" in card and str(tmp_path) not in card
+
+    # Another training may begin with what has been made.
+    from inference.training import start
+    from inference.training.train import load_model
+
+    start.tokenizer(tmp_path / "ensemble-edit-q8_0.gguf", tmp_path / "again.json")
+    made, again = (json.loads((tmp_path / name).read_text())["model"] for name in ("tokenizer.json", "again.json"))
+    assert made["vocab"] == again["vocab"] and list(map(list, made["merges"])) == list(map(list, again["merges"]))
+    trained, begun = load_model(tmp_path / "checkpoint.pt")[0], start.model(tmp_path / "ensemble-edit-q8_0.gguf")
+    assert trained.shape == begun.shape
+    for (name, weights), other in zip(trained.named_parameters(), begun.parameters(), strict=True):
+        assert (weights - other).abs().max() <= weights.abs().max() / 200, name
+
+
+def test_requests_for_one_place_are_computed_at_once_and_do_not_see_each_other() -> None:
+    from inference.training import batches
+    from inference.training.model import Llama, Shape
+
+    class Numbers:
+        pad = 0
+
+    torch.manual_seed(1)
+    model = Llama(Shape(vocabulary=64, width=32, layers=2, heads=4, kv_heads=2, inner=64, context=64))
+    row = (list(range(10, 22)), [([2, 30, 31], [40, 41, 1]), ([2, 33], [42, 1]), ([2, 34, 35, 36], [43, 1])])
+    dice = random.Random(1)
+    batch = batches.collated([row, (row[0], row[1][:1])], 40, Numbers(), dice)  # type: ignore[arg-type]
+    assert batch.real == batches.size(row) + 18 and batch.examples == 4
+    with torch.no_grad():
+        together = model.hidden(batch.tokens, batch.branches)[0]
+        at = len(row[0])
+        for asked, reply in row[1]:
+            alone = model.hidden(torch.tensor([row[0] + asked + reply]))[0][len(row[0]) :]
+            assert torch.allclose(together[at : at + len(alone)], alone, atol=1e-5)
+            counted = batch.weights[0, at : at + len(alone)] == batches.REPLY_WEIGHT
+            assert batch.targets[0, at : at + len(alone)][counted].tolist() == reply
+            at += len(alone)
 
 
 def test_the_rate_warms_up_stays_and_ends_at_nothing() -> None:
