@@ -20,6 +20,19 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** New children that take the focus from nobody: it stays with the same control, else goes to the element itself. */
+export function renew(element: HTMLElement, children: Node[]): void {
+  const held = document.activeElement;
+  const had = held instanceof HTMLElement && held !== element && element.contains(held);
+  element.replaceChildren(...children);
+  if (!had) return;
+  const same = (each: HTMLElement) => each.tagName === held.tagName && each.textContent === held.textContent;
+  const again = held.isConnected
+    ? held
+    : [...element.querySelectorAll<HTMLElement>("button, summary, [tabindex]")].find(same);
+  (again ?? element).focus({ preventScroll: true });
+}
+
 /** An icon of the sprite; decorative, so its button needs a label of its own. */
 export function icon(name: string): SVGSVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -5,6 +5,12 @@ import type { Place, Places } from "./places";
 
 export type GoTo = (place: Place) => void;
 
+/** The same source is always the same node: what grows at its end needs to make no more than its last block anew. */
+export interface Block {
+  source: string;
+  node: (places: Places, go: GoTo) => HTMLElement;
+}
+
 const FENCE = /^\s*(```+|~~~+)\s*([\w+#.-]*)\s*$/;
 const ITEM = /^(\s*)([-*+]|\d{1,3}[.)])\s+(.*)$/;
 const HEADING = /^#{1,6}\s+(.*)$/;
@@ -12,53 +18,80 @@ const HEADING = /^#{1,6}\s+(.*)$/;
 const REFERENCE =
   /([\w./-]*[\w-]\.\w+):(\d{1,7})(?:[-–]\d{1,7})?|\blines? (\d{1,7})(?:(?:\s?[-–]\s?| to | and )\d{1,7})?/g;
 
-export function markdown(text: string, places: Places, go: GoTo): Node[] {
+export function blocks(text: string): Block[] {
   const lines = text.split("\n");
-  const out: Node[] = [];
-  let paragraph: string[] = [];
-  let list = null as HTMLElement | null;
-  const inline = (line: string) => spans(line, places, go);
-  const close = () => {
-    if (paragraph.length > 0) out.push(h("p", {}, ...inline(paragraph.join("\n"))));
-    paragraph = [];
-  };
-  for (let at = 0; at < lines.length; at++) {
+  const out: Block[] = [];
+  for (let at = 0; at < lines.length; ) {
     const line = lines[at] ?? "";
-    const fence = FENCE.exec(line);
-    if (fence) {
-      close();
-      list = null;
-      const code: string[] = [];
-      while (++at < lines.length && lines[at]?.trim() !== fence[1]) code.push(lines[at] ?? "");
-      out.push(h("pre", { tabindex: "0" }, h("code", {}, code.join("\n"))));
+    if (line.trim() === "") {
+      at++;
       continue;
     }
-    const item = ITEM.exec(line);
-    const heading = HEADING.exec(line);
-    if (item) {
-      close();
-      const kind = /\d/.test(item[2] ?? "") ? "OL" : "UL";
-      if (list?.tagName !== kind) {
-        const first = Number.parseInt(item[2] ?? "1", 10);
-        list = kind === "OL" ? h("ol", { start: first }) : h("ul");
-        out.push(list);
-      }
-      list.append(h("li", {}, ...inline(item[3] ?? "")));
-    } else if (heading) {
-      close();
-      list = null;
-      out.push(h("p", {}, h("strong", {}, ...inline(heading[1] ?? ""))));
-    } else if (line.trim() === "") {
-      close();
-    } else if (list && /^\s/.test(line) && paragraph.length === 0) {
-      list.lastElementChild?.append(" ", ...inline(line.trim()));
-    } else {
-      list = null;
-      paragraph.push(line);
-    }
+    const fence = FENCE.exec(line)?.[1];
+    const end = fence ? endOfCode(lines, at, fence) : ITEM.test(line) ? endOfList(lines, at) : endOfText(lines, at);
+    const held = lines.slice(at, end);
+    const node = fence ? code(held, fence) : ITEM.test(line) ? list(held) : paragraph(held);
+    out.push({ source: held.join("\n"), node });
+    at = end;
   }
-  close();
   return out;
+}
+
+/** Behind the closing fence, or all that there is so far. */
+function endOfCode(lines: string[], begin: number, fence: string): number {
+  const close = lines.findIndex((line, at) => at > begin && line.trim() === fence);
+  return close === -1 ? lines.length : close + 1;
+}
+
+/** Items of one kind, with what is indented below them; empty lines may lie between. */
+function endOfList(lines: string[], begin: number): number {
+  const kind = listKind(lines[begin] ?? "");
+  let end = begin + 1;
+  for (let at = end; at < lines.length; at++) {
+    const line = lines[at] ?? "";
+    if (line.trim() === "") continue;
+    const item = ITEM.test(line);
+    if (FENCE.test(line) || (item ? listKind(line) !== kind : !/^\s/.test(line))) break;
+    end = at + 1;
+  }
+  return end;
+}
+
+function endOfText(lines: string[], begin: number): number {
+  if (HEADING.test(lines[begin] ?? "")) return begin + 1;
+  const ends = (line: string) => line.trim() === "" || FENCE.test(line) || ITEM.test(line) || HEADING.test(line);
+  const end = lines.findIndex((line, at) => at > begin && ends(line));
+  return end === -1 ? lines.length : end;
+}
+
+function listKind(line: string): "ol" | "ul" {
+  return /\d/.test(ITEM.exec(line)?.[2] ?? "") ? "ol" : "ul";
+}
+
+function code(lines: string[], fence: string): Block["node"] {
+  const closed = lines.length > 1 && lines.at(-1)?.trim() === fence;
+  const text = lines.slice(1, closed ? -1 : undefined).join("\n");
+  return () => h("pre", { tabindex: "0" }, h("code", {}, text));
+}
+
+function list(lines: string[]): Block["node"] {
+  return (places, go) => {
+    const kind = listKind(lines[0] ?? "");
+    const first = Number.parseInt(ITEM.exec(lines[0] ?? "")?.[2] ?? "", 10);
+    const element = kind === "ol" ? h("ol", { start: first }) : h("ul");
+    for (const line of lines) {
+      const item = ITEM.exec(line);
+      if (item) element.append(h("li", {}, ...spans(item[3] ?? "", places, go)));
+      else if (line.trim() !== "") element.lastElementChild?.append(" ", ...spans(line.trim(), places, go));
+    }
+    return element;
+  };
+}
+
+function paragraph(lines: string[]): Block["node"] {
+  const heading = HEADING.exec(lines[0] ?? "");
+  if (heading) return (places, go) => h("p", {}, h("strong", {}, ...spans(heading[1] ?? "", places, go)));
+  return (places, go) => h("p", {}, ...spans(lines.join("\n"), places, go));
 }
 
 /** What stands within a line: code, bold, and names of places. */

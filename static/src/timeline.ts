@@ -1,8 +1,8 @@
 // The timeline: one card a run, oldest first, the newest in sight.
-import { avatar, h, icon, mod, need } from "./dom";
+import { Answer } from "./answer";
+import { avatar, h, icon, mod, need, renew } from "./dom";
 import type { FileStore } from "./filestore";
-import { markdown } from "./markdown";
-import { type Place, Places } from "./places";
+import { type Place, Places, Texts } from "./places";
 import type { DiffLine, Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
@@ -39,18 +39,22 @@ const OPEN_LINES = 14;
 export class Timeline {
   readonly #list = need<HTMLOListElement>("#run-list");
   readonly #cards = new Map<string, HTMLLIElement>();
+  readonly #answers = new Map<string, Answer>();
+  readonly #texts: Texts;
   readonly #open = new Set<string>();
   readonly #pending = new Set<string>();
   readonly #o: Options;
 
   constructor(options: Options) {
     this.#o = options;
+    this.#texts = new Texts(options.files);
     options.runs.on("change", (run) => this.#schedule(run.id));
     options.runs.on("reset", () => {
       for (const [id, card] of this.#cards) {
         if (options.runs.get(id)) continue;
         card.remove();
         this.#cards.delete(id);
+        this.#answers.delete(id);
       }
       this.#showEmpty();
     });
@@ -68,10 +72,10 @@ export class Timeline {
     this.#showEmpty();
   }
 
-  /** Messages of one tick, a welcome's whole timeline among them, draw each card once. */
+  /** However many messages come, a card is drawn at most once a frame. */
   #schedule(id: string): void {
     if (this.#pending.size === 0) {
-      queueMicrotask(() => {
+      requestAnimationFrame(() => {
         for (const each of this.#pending) {
           const run = this.#o.runs.get(each);
           if (run) this.#draw(run);
@@ -88,7 +92,7 @@ export class Timeline {
     let card = this.#cards.get(run.id);
     const isNew = card === undefined;
     if (!card) {
-      card = h("li", { class: "card", "data-testid": "run-card", "data-run": run.id });
+      card = h("li", { class: "card", "data-testid": "run-card", "data-run": run.id, tabindex: "-1" });
       this.#cards.set(run.id, card);
       this.#list.append(card);
       this.#showEmpty();
@@ -117,9 +121,9 @@ export class Timeline {
       card.dataset.shape = shape;
       card.dataset.outcome = run.state;
       card.toggleAttribute("data-undone", run.undone);
-      card.replaceChildren(...this.#content(run));
+      renew(card, this.#content(run));
     }
-    this.#showAnswer(run);
+    this.#answers.get(run.id)?.show(run.text, isLive(run));
     this.#showFigures(run);
     if (isNew ? atEnd || isLive(run) : atEnd) scroller.scrollTop = scroller.scrollHeight;
   }
@@ -141,7 +145,7 @@ export class Timeline {
       ...(run.retries ? [h("p", { class: "card-note" }, "Again, after the first try was undone.")] : []),
       ...(run.reason ? [h("p", { class: "card-reason" }, run.reason)] : []),
       ...run.notes.map((note) => h("p", { class: "card-note" }, note)),
-      ...(run.mode === "ask" ? [h("div", { class: "card-answer", "data-testid": "answer" })] : []),
+      ...(run.mode === "ask" ? [this.#answer(run).element] : []),
       h(
         "div",
         { class: "card-meta" },
@@ -248,12 +252,7 @@ export class Timeline {
       h("summary", {}, `The model ${isLive(run) ? "sees" : "saw"} ${what}, ${tokens} tokens`),
       h("ul", {}, ...rows),
     );
-    details.open = this.#open.has(`saw ${run.id}`);
-    details.addEventListener("toggle", () => {
-      if (details.open) this.#open.add(`saw ${run.id}`);
-      else this.#open.delete(`saw ${run.id}`);
-    });
-    return details;
+    return this.#keptOpen(details, `saw ${run.id}`);
   }
 
   #askOn(run: Run): boolean {
@@ -282,21 +281,27 @@ export class Timeline {
       ),
       body,
     );
-    details.open = this.#open.has(run.id);
+    return this.#keptOpen(details, `diff ${run.id}`);
+  }
+
+  /** What somebody has unfolded stays so when the card is made anew. */
+  #keptOpen(details: HTMLDetailsElement, key: string): HTMLDetailsElement {
+    details.open = this.#open.has(key);
     details.addEventListener("toggle", () => {
-      if (details.open) this.#open.add(run.id);
-      else this.#open.delete(run.id);
+      if (details.open) this.#open.add(key);
+      else this.#open.delete(key);
     });
     return details;
   }
 
-  /** Grows while it streams, and leaves the card's buttons alone. */
-  #showAnswer(run: Run): void {
-    const element = this.#cards.get(run.id)?.querySelector<HTMLElement>(".card-answer");
-    if (!element || element.dataset.length === String(run.text.length)) return;
-    element.dataset.length = String(run.text.length);
-    element.setAttribute("aria-busy", String(isLive(run)));
-    element.replaceChildren(...markdown(run.text, new Places(this.#o.files, run.file), this.#o.goTo));
+  /** Stays when the card around it is made anew. */
+  #answer(run: Run): Answer {
+    let answer = this.#answers.get(run.id);
+    if (!answer) {
+      answer = new Answer(new Places(this.#texts, run.file), this.#o.goTo);
+      this.#answers.set(run.id, answer);
+    }
+    return answer;
   }
 
   #showFigures(run: Run): void {

@@ -102,6 +102,34 @@ def test_an_answer_has_ways_into_the_code_and_edits_nothing(answering: tuple[Ser
     expect(ada.get_by_test_id("answer").first.locator("button.way")).to_have_count(4)
 
 
+def test_what_stands_of_an_answer_holds_the_focus_while_it_goes_on(answering: tuple[Server, FakeEndpoint], people: People) -> None:
+    server, endpoint = answering
+    go_on = threading.Event()
+
+    async def in_two_halves(request: Asked) -> None:
+        await request.begin()
+        await request.text("See line 4 of it.\n\n- one\n")
+        await asyncio.to_thread(go_on.wait, 60)
+        await request.text("- two\n\n```\nprint(1)\n")
+        await request.text("```\n\nAnd line 5.")
+        await request.end()
+
+    endpoint.complete = in_two_halves
+    session = server.session(("shop/cart.py", CART))
+    ada = people("Ada")
+    enter(ada, str(session["links"]["edit"]))
+    ada.get_by_test_id("instruction-input").fill("?How?")
+    ada.keyboard.press("Enter")
+    way = ada.get_by_test_id("answer").get_by_role("button", name="line 4")
+    way.focus()
+    go_on.set()
+    done = ada.locator("[data-testid=run-card][data-outcome=done]")
+    expect(done.get_by_role("button", name="line 5")).to_be_visible()
+    expect(way).to_be_focused()
+    expect(done.get_by_test_id("answer").locator("li")).to_have_text(["one", "two"])
+    expect(done.locator("pre")).to_have_text("print(1)")
+
+
 def test_on_a_phone_the_answer_comes_into_sight(answering: tuple[Server, FakeEndpoint], people: People) -> None:
     server, _ = answering
     session = server.session(("shop/cart.py", CART), ("shop/util.py", "a = 1\nb = 2\n"))
