@@ -1,6 +1,6 @@
 """A thin, typed face of the llama.cpp calls that the engine needs; ctypes stays in here.
 
-Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the engine thread owns it.
+Speaks in tokens (int), sequence numbers and positions. Not thread-safe: the worker's thread owns it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Piece(NamedTuple):
 class Vocabulary:
     """A model file's words and what it says of itself. Raises ModelError where the file is no model.
 
-    ``weights``: False loads the vocabulary alone. ``progress`` hears the share that is loaded, from 0 to 1, and gives up where it answers False.
+    ``weights``: False loads the vocabulary alone. ``progress`` hears the share that is loaded, from 0 to 1.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Vocabulary:
         weights: bool = False,
         extra_buffers: bool = True,
         gpu_layers: int = 0,
-        progress: Callable[[float], bool] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelError(f"The model file {path} does not exist.")
@@ -103,7 +103,12 @@ class Vocabulary:
         params.use_extra_bufts = extra_buffers
         params.n_gpu_layers = gpu_layers
         if progress:
-            params.progress_callback = c.llama_progress_callback(lambda share, _: progress(share))
+
+            def told(share: float, _: object) -> bool:
+                progress(share)
+                return True  # it goes on
+
+            params.progress_callback = c.llama_progress_callback(told)
         self._model = c.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
             said = " ".join(" ".join(_complaints).split())
@@ -189,7 +194,7 @@ class Context(Vocabulary):
         kv: Literal["f16", "q8_0"] = "f16",
         gpu_layers: int = 0,
         abort: AbortFlag | None = None,
-        progress: Callable[[float], bool] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(path, weights=True, extra_buffers=extra_buffers, gpu_layers=gpu_layers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)

@@ -52,15 +52,13 @@ class Worker:
         options: Options,
         emit: Callable[[str, Sequence[Event]], None],
         tell: Callable[[ModelInfo], None],
-        abort: native.AbortFlag | None = None,
         report: Callable[[Figures], None] | None = None,
     ) -> None:
         self.info = ModelInfo(options.name)
         self.commands: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         # Set by whoever asks for a stop of one of ``computing``: cuts the step; the command says which run.
-        self.abort = abort or native.AbortFlag()
+        self.abort = native.AbortFlag()
         self.computing: frozenset[str] = frozenset()
-        self.closing = False
         self._options = options
         self._emit = emit
         self._tell = tell
@@ -76,6 +74,8 @@ class Worker:
         self._prefill_rate = 2000.0
         self._decode_s = 0.0
         self._end: int | None = None
+        # When idle sequences are looked at again, whatever commands come meanwhile.
+        self._rest_at = time.perf_counter() + REST_S
 
     def run(self) -> None:
         """Until a close command. A model that cannot be loaded refuses every run with the reason."""
@@ -88,7 +88,7 @@ class Worker:
         while True:
             busy = self.info.state == "ready" and bool(self._scheduler.jobs)
             try:
-                command = self.commands.get(block=not busy, timeout=None if busy else REST_S)
+                command = self.commands.get(block=not busy, timeout=None if busy else max(0.0, self._rest_at - time.perf_counter()))
             except queue.Empty:
                 pass
             else:
@@ -104,8 +104,8 @@ class Worker:
             try:
                 if busy:
                     self._step()
-                elif self.info.state == "ready":
-                    self._apply(self._sequences.rest(time.perf_counter() - REST_S))
+                else:
+                    self._rest()
             except Exception as fault:
                 log.exception("A step of the engine failed")
                 self._fail_all(f"The model failed: {fault}")
@@ -158,11 +158,10 @@ class Worker:
             facts={"load_s": f"{seconds:.2f}", "prompt_tokens_per_s": f"{self._prefill_rate:.0f}"},
         )
 
-    def _loading(self, share: float) -> bool:
+    def _loading(self, share: float) -> None:
         """llama.cpp calls it for every tensor; people hear of whole hundredths."""
         if self.info.progress is None or int(share * 100) > int(self.info.progress * 100):
             self._set_info(progress=share)
-        return not self.closing
 
     def _choose_format(self) -> Format:
         if len(self._context.tokenize("<|patch|>", True)) == 1 and len(self._context.tokenize("<|L1|>", True)) == 1:
@@ -359,6 +358,13 @@ class Worker:
                 wanted.setdefault(entry.job, []).append(index)
         for job, indexes in wanted.items():
             self._take(self._by_job[job], indexes, now)
+
+    def _rest(self) -> None:
+        """Nothing is to do: what nobody has used for long is parked."""
+        now = time.perf_counter()
+        self._rest_at = now + REST_S
+        if self.info.state == "ready":
+            self._apply(self._sequences.rest(now - REST_S))
 
     def _guess(self, streaming: int) -> None:
         """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them."""

@@ -213,6 +213,26 @@ async def test_rooms_that_were_parked_come_back_with_what_they_knew() -> None:
         assert (await answer(running, "forgotten", tasks[0])).started.cached == 0
 
 
+async def test_rooms_that_nobody_uses_are_parked_while_the_process_is_asked_for_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.worker.REST_S", 0.2)
+    region = "\n".join(f"value_{number} = {number}" for number in range(20))
+    tasks = [replace(TASK, cache=cache, region=region, instruction="change 7 to 8") for cache in ("first", "second")]
+    async with inside() as running:
+        for task in tasks:
+            await answer(running, task.cache, task)
+
+        async def parked() -> None:
+            while not running.worker._sequences.parked:
+                # A server asks more often than the worker looks.
+                running.worker.commands.put(("figures",))
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(parked(), 60)
+        assert {sequence.cache for sequence in running.worker._sequences.parked} == {"first"}
+        again = await answer(running, "again", tasks[0])
+        assert again.started.cached >= again.started.prompt - 1
+
+
 BIG = "\n\n".join(f"def step_{n}(value):\n    return value + {n}" for n in range(60))
 
 
