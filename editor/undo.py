@@ -96,15 +96,15 @@ def undo(state: bytes, text: str, edit: Edit, others: Iterable[Edit], client: in
     content = order.content.copy()
     content[written] = 0
     restored = _restored(order, edit, mine, others)
-    for places, units in restored:
+    for places, units, _ in restored:
         content[places] = units
     (standing,) = np.nonzero(content)
     items: list[bytes] = []
     moved: list[tuple[int, int, int, int, int]] = []
     clock = 0
-    for places, units in restored:
+    for places, units, whole in restored:
         for part in np.split(np.arange(len(places)), np.nonzero(np.diff(places) != 1)[0] + 1):
-            before, after = _missing_newlines(content, mine, standing, places, units, part)
+            before, after = _missing_newlines(content, mine, standing, places, units, part) if whole else (0, 0)
             new = "\n" * before + units[part].tobytes().decode("utf-16-le") + "\n" * after
             items.append(_item(order, int(places[part[-1]]), new))
             first = clock + before
@@ -128,9 +128,9 @@ def _with_moved(edit: Edit, others: Iterable[Edit]) -> list[Range]:
     return found
 
 
-def _restored(order: Order, edit: Edit, mine: Mask, others: Iterable[Edit]) -> list[tuple[Numbers, Units]]:
-    """Places and content of what comes back: whole lines always; what was replaced within a line only while something of
-    its replacement stands, or else two texts would stand where one was."""
+def _restored(order: Order, edit: Edit, mine: Mask, others: Iterable[Edit]) -> list[tuple[Numbers, Units, bool]]:
+    """Places and content of what comes back, and whether it begins and ends with what was not the run's own: whole lines always;
+    what was replaced within a line only while something of its replacement stands, or else two texts would stand where one was."""
     labels = order.labels(ranges for _, ranges in edit.deleted)
     # What another's undo has brought back counts where it is now.
     moved = [(client, first, end) for other in others for client, first, end, _, _ in other.moved]
@@ -156,7 +156,7 @@ def _restored(order: Order, edit: Edit, mine: Mask, others: Iterable[Edit]) -> l
             right = int(walls[at]) if at < len(walls) else len(mine)
             if written[right] > written[left] and standing[right] == standing[left]:
                 continue
-        out.append((places, units))
+        out.append((places, units, bool(theirs[0] and theirs[-1])))
     return sorted(out, key=lambda entry: int(entry[0][0]))
 
 

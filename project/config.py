@@ -62,7 +62,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("ENSEMBLE_DEEP_NAME", str, "", "As `ENSEMBLE_MODEL_NAME`."),
     Setting("ENSEMBLE_DEEP_KEY", str, "", "As `ENSEMBLE_MODEL_KEY`."),
     Setting("ENSEMBLE_MODELS", str, "", "Folder of GGUF files, to install into and to choose from; default: `models` in the data folder."),
-    Setting("ENSEMBLE_HOSTS_CHOOSE_MODEL", bool, False, "Lets the host of any session choose among the installed models, for the whole server."),
+    Setting(
+        "ENSEMBLE_HOSTS_CHOOSE_MODEL",
+        bool,
+        False,
+        "Lets the host of any session choose the model of the whole server, fetch those of the catalogue and remove them.",
+    ),
     Setting(
         "ENSEMBLE_TUNE",
         str,

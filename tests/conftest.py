@@ -22,6 +22,8 @@ import pytest
 from pycrdt import Doc, Map, Text
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.hub import Hub
+
 # The tests' own process must not touch the data of whoever runs them.
 os.environ["ENSEMBLE_DATA"] = tempfile.mkdtemp(prefix="ensemble-tests-")
 os.environ.pop("DATABASE_URL", None)
@@ -284,6 +286,24 @@ def writes_on(model: Path) -> dict[str, str]:
         "ENSEMBLE_MAX_CONTEXT_TOKENS": "32768",
         "ENSEMBLE_MAX_RUN_TOKENS": "30000",
     }
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A chat model's file, as small as its vocabulary lets it be."""
+    from benchmarks.random_gguf import make
+    from project.bootstrap import llama
+
+    path = tmp_path_factory.mktemp("hub") / "small.gguf"
+    make(path, llama.source() / "models" / "ggml-vocab-qwen2.gguf", layers=1, width=32, inner=64, heads=2, kv_heads=1, quantization="Q8_0")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def hub(small_model: bytes) -> Iterator[Hub]:
+    running = Hub(small_model)
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -160,16 +160,52 @@ export async function removeGuest(id: string, participant: string): Promise<void
   await request("DELETE", `/api/sessions/${id}/participants/${participant}`);
 }
 
-/** A model that is installed on the server; `fit` is null where its memory is not known. */
+/** A model that is installed on the server; `fit` is null where its memory is not known, `own` is the built-in one. */
 export interface InstalledModel {
   model: string;
   bytes: number;
   fit: "fits" | "tight" | "too large" | null;
   in_use: boolean;
+  own: boolean;
 }
 
-export function listModels(id: string): Promise<{ may_choose: boolean; models: InstalledModel[] }> {
+/** One of the catalogue; `begun_bytes` have come of it already. */
+export interface CatalogueModel {
+  model: string;
+  bytes: number;
+  fit: InstalledModel["fit"];
+  licence: string;
+  good_for: string;
+  begun_bytes: number;
+}
+
+export interface Download {
+  model: string;
+  state: "fetching" | "checking" | "done" | "failed" | "stopped";
+  done: number;
+  size: number;
+  detail: string;
+}
+
+export interface Models {
+  may_choose: boolean;
+  models: InstalledModel[];
+  to_install: CatalogueModel[];
+  download: Download | null;
+}
+
+export function listModels(id: string): Promise<Models> {
   return json("GET", `/api/sessions/${id}/model`);
+}
+
+/** Begins to fetch it onto the server. */
+export async function installModel(id: string, model: string): Promise<void> {
+  await request("POST", `/api/sessions/${id}/model`, { model });
+}
+
+/** Stops its download, or removes it. */
+export async function removeModel(id: string, model: string): Promise<void> {
+  await request("DELETE", `/api/sessions/${id}/model`, { model });
 }
 
 /** For the whole server; what comes of it is told to everybody by the message `model`. */

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import ROOT, Server, wait_until
 
@@ -29,6 +29,10 @@ def executable() -> str:
     found = os.environ.get("ENSEMBLE_CHROMIUM") or (chosen.read_text().strip() if chosen.is_file() else shutil.which("chromium"))
     assert found, "make test brings a Chromium, and names it in ENSEMBLE_CHROMIUM"
     return found
+
+
+# Machines are shared: what takes a second here takes ten elsewhere.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="package")

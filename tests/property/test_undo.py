@@ -166,6 +166,10 @@ def test_where_people_only_typed_the_old_text_is_back_around_what_they_typed(cas
     ("\n\ndef\n\ndef def def\n\n\ndef def row def", "\n\n\n\ndef def def\n\n\ndef def row def", ["\n\n\n\ndef def def\n\n", "\ndef row def"]),
     ("", "", [""]),
 )
+@example(
+    ("\n\n\n\ndef\ndef def def def\n\nrow\nreturn def", "", ["", "\n\n\n\ndef\ndef def def def\n\nreturn defd", "ef"]),
+    ("", "", ["\n\n\n\n\n\n\n\nreturndef def def"]),
+)
 @settings(max_examples=150, deadline=None)
 def test_a_run_and_the_one_that_steered_it_are_undone_one_after_the_other(first, second):
     """What the second deleted of the first comes back by its undo, and goes by the undo of the first."""

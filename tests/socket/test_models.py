@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import ROOT, Server, bearer, join
 
 GREET = 'def greet(name):\n    print("Hello " + name)\n'
+NAME = "qwen2.5-coder-0.5b"
 DOCSTRING = "add a docstring: Say hello."
 
 
@@ -47,6 +48,13 @@ async def test_a_host_chooses_where_the_operator_lets_hosts(two_models: Server, 
         assert listed["may_choose"] and [(row["model"], row["in_use"]) for row in listed["models"]] == [("built-in", True), ("endless", False)]
         assert (await browser.put("/model", headers=editor, json={"model": "endless"})).status_code == 403
         assert (await browser.put("/model", headers=host, json={"model": str(tmp_path / "models" / "endless.gguf")})).status_code == 404
+        # What is fetched, and removed: names of the catalogue and of the folder, and only by hosts.
+        assert (await browser.post("/model", headers=editor, json={"model": NAME})).status_code == 403
+        for name in ("no-such-model", str(tmp_path / "models" / "endless.gguf"), ""):
+            assert (await browser.post("/model", headers=host, json={"model": name})).status_code == 404
+            assert (await browser.request("DELETE", "/model", headers=host, json={"model": name})).status_code == 404
+        assert (await browser.request("DELETE", "/model", headers=editor, json={"model": "endless"})).status_code == 403
+        assert (await browser.request("DELETE", "/model", headers=host, json={"model": "built-in"})).status_code == 409
         assert (await browser.put("/model", headers=host, json={"model": "endless"})).status_code == 200
         await ada.wait(lambda: any(m["type"] == "model" and (m["model"]["name"], m["model"]["state"]) == ("endless", "ready") for m in ada.messages))
         # One that begins well and is cut off: tried in a process of its own, and refused.
@@ -58,7 +66,8 @@ async def test_a_host_chooses_where_the_operator_lets_hosts(two_models: Server, 
     # And nowhere else.
     session = await asyncio.to_thread(server.session)
     async with httpx.AsyncClient(base_url=f"{server.url}/api/sessions/{session['id']}", headers=bearer(session["tokens"]["host"])) as browser:
-        assert (await browser.get("/model")).json() == {"may_choose": False, "models": []}
+        assert (await browser.get("/model")).json() == {"may_choose": False, "models": [], "to_install": [], "download": None}
+        assert (await browser.post("/model", json={"model": NAME})).status_code == 400
         refused = await browser.put("/model", json={"model": "built-in"})
         assert refused.status_code == 400 and "./manage.py model use" in refused.json()["error"]["message"]
 

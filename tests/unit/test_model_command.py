@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,27 +18,10 @@ import pytest
 from inference import download
 from inference.catalogue import catalogue
 from tests.conftest import ROOT, wait_until
-from tests.unit.hub import Hub
+from tests.hub import Hub
 
 NAME = "qwen2.5-coder-0.5b"
 MIB = 2**20
-
-
-@pytest.fixture(scope="session")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    from benchmarks.random_gguf import make
-    from project.bootstrap import llama
-
-    path = tmp_path_factory.mktemp("hub") / "small.gguf"
-    make(path, llama.source() / "models" / "ggml-vocab-qwen2.gguf", layers=1, width=32, inner=64, heads=2, kv_heads=1, quantization="Q8_0")
-    return path.read_bytes()
-
-
-@pytest.fixture
-def hub(small_model: bytes) -> Iterator[Hub]:
-    running = Hub(small_model)
-    yield running
-    running.close()
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
