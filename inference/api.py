@@ -185,4 +185,4 @@ class Engine(Protocol):
         """Drops everything evaluated for a cache domain."""
 
     def close(self, reason: str = "") -> None:
-        """Ends the engine and waits for its thread. Runs under way end as stopped, with this reason."""
+        """Ends the engine. Runs under way end as stopped, with this reason."""

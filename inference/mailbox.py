@@ -1,4 +1,4 @@
-"""The way from the engine's thread to the event loop."""
+"""The way to listeners on the event loop, from whatever thread something happens on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TICK_S = 0.002
 
 
 class Mailbox:
-    """Carries events from the engine thread to listeners on the loop, merged per tick, in order."""
+    """Carries events to listeners on the loop, merged per tick, in order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -21,6 +21,7 @@ from typing import Any
 from inference.api import Event, Figures, Finished, Listener, ModelInfo, Progress, Task
 from inference.channel import READ_BYTES, Garbled, Incoming, pack, read_told
 from inference.options import Options, waiting
+from inference.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class _Child:
             self._gone(self, f"said what cannot be understood ({fault}) and was ended")
 
 
-class ProcessEngine:
+class ProcessEngine(Watched):
     """Implements ``inference.api.Engine``. ``report`` hears, on the loop, what the process has done. ``child``: what the process runs."""
 
     child = "inference.child"
@@ -156,12 +157,11 @@ class ProcessEngine:
         patience: Patience | None = None,
         report: Callable[[Figures], None] = lambda figures: None,
     ) -> None:
-        self.info = ModelInfo(options.name)
+        super().__init__(ModelInfo(options.name))
         self._options = options
         self._loop = loop
         self._patience = patience or Patience()
         self._report = report
-        self._watchers: list[Callable[[ModelInfo], None]] = []
         self._runs: dict[str, _Run] = {}
         self._child: _Child | None = None
         self._crashes = 0
@@ -172,9 +172,6 @@ class ProcessEngine:
         self._spawn()
         self._look_s = min(LOOK_S, self._patience.step_s / 4)
         self._looking = loop.call_later(self._look_s, self._look)
-
-    def watch(self, callback: Callable[[ModelInfo], None]) -> None:
-        self._watchers.append(callback)
 
     def warm(self, task: Task) -> None:
         if self._working and self._working.backlog < BACKLOG_BYTES:
@@ -294,7 +291,7 @@ class ProcessEngine:
         if info.state == "ready":
             child.ready = self._loop.time()
             self._notice = ""
-            self._tell(info)
+            self.announce(info)
             for run in [run for run, entry in self._runs.items() if entry.waiting]:
                 self._send(run)
         elif info.state == "failed":
@@ -304,16 +301,11 @@ class ProcessEngine:
             self._bury(child)
             self._fail(f"{self._notice} It cannot be loaded again: {info.detail} {WAY_OUT}" if self._notice else info.detail)
         else:
-            self._tell(replace(info, detail=self._notice or info.detail))
-
-    def _tell(self, info: ModelInfo) -> None:
-        self.info = info
-        for watcher in self._watchers:
-            watcher(info)
+            self.announce(replace(info, detail=self._notice or info.detail))
 
     def _fail(self, reason: str) -> None:
         log.error("The model %s cannot be used: %s", self._options.name, reason)
-        self._tell(replace(self.info, state="failed", detail=reason, progress=None))
+        self.announce(replace(self.info, state="failed", detail=reason, progress=None))
         for run, entry in list(self._runs.items()):
             if entry.waiting:
                 self._finish(run, "failed", reason)
@@ -368,7 +360,7 @@ class ProcessEngine:
             self._notice = f"The model's process {what}; it is started again{f' in {pause:g} s' if pause else ''}."
             log.error("%s", self._notice)
             self._again = self._loop.call_later(pause, self._spawn)
-            self._tell(replace(self.info, state="loading", detail=self._notice, progress=None))
+            self.announce(replace(self.info, state="loading", detail=self._notice, progress=None))
         lost = f"While it worked on this the model's process {what}. What stands is in whole lines: give the instruction again."
         for run, entry in list(self._runs.items()):
             if entry.begun or entry.sent >= TRIES or given_up:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +19,7 @@ from inference.options import Endpoint
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import Malformed, Reader
 from inference.templates import ChatTemplate
+from inference.watched import Watched
 
 log = logging.getLogger(__name__)
 
@@ -62,24 +62,20 @@ class Stream:
         return self.tokens, ttft, rate
 
 
-class RemoteEngine:
+class RemoteEngine(Watched):
     """Implements ``inference.api.Engine``."""
 
     def __init__(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
-        self.info = ModelInfo(_short(endpoint.model) or endpoint.host)
+        super().__init__(ModelInfo(_short(endpoint.model) or endpoint.host))
         self._endpoint = endpoint
         self._client = Client(endpoint)
         self._loop = loop
         self._mailbox = Mailbox(loop)
-        self._watchers: list[Callable[[ModelInfo], None]] = []
         self._streams: dict[str, Stream] = {}
         self._model = endpoint.model
         self._format = ChatFormat(Messages(), endpoint.context)
         self._look_now = asyncio.Event()
         self._looking = loop.create_task(self._look())
-
-    def watch(self, callback: Callable[[ModelInfo], None]) -> None:
-        self._watchers.append(callback)
 
     def warm(self, task: Task) -> None:
         """Nothing: docs/decisions/015."""
@@ -175,9 +171,7 @@ class RemoteEngine:
             self._tell(state=state, detail=str(refused))
 
     def _tell(self, **changes: Any) -> None:
-        self.info = replace(self.info, **changes)
-        for watcher in self._watchers:
-            watcher(self.info)
+        self.announce(replace(self.info, **changes))
 
     # A run.
 
