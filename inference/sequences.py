@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from inference.common import common_start
+
 if TYPE_CHECKING:
     from inference.scheduler import Job
 
@@ -110,7 +112,7 @@ class Sequences:
         kept = min(kept, most)
         for other in others:
             if other.sequence and other.cache == job.cache and other.remaining > 1:
-                coming = min(common_prefix(other.tokens, job.tokens), most)
+                coming = min(common_start(other.tokens, job.tokens), most)
                 if coming > max(common, kept, len(other.sequence.tokens)) + WORTH_WAITING:
                     return None
         actions: list[Action] = []
@@ -151,7 +153,7 @@ class Sequences:
         total, counted = 0, list[Sequence]()
         for sequence in reversed(idle):
             # Cells that two share are there once.
-            shared = max((common_prefix(sequence.tokens, other.tokens) for other in counted if other.cache == sequence.cache), default=0)
+            shared = max((common_start(sequence.tokens, other.tokens) for other in counted if other.cache == sequence.cache), default=0)
             total += len(sequence.tokens) - shared
             counted.append(sequence)
         actions: list[Action] = []
@@ -219,7 +221,7 @@ class Sequences:
             return False
         held = [other.tokens for other in self.all if other is not sequence and other.cache == sequence.cache]
         held += [parked.tokens for parked in self.parked if parked.cache == sequence.cache]
-        return all(length - common_prefix(sequence.tokens, tokens) >= WORTH_PARKING for tokens in held)
+        return all(length - common_start(sequence.tokens, tokens) >= WORTH_PARKING for tokens in held)
 
     def _idle(self) -> list[Sequence]:
         """The least recently used first."""
@@ -229,7 +231,7 @@ class Sequences:
         source, common = None, 0
         for sequence in self.all:
             if sequence.cache == job.cache and sequence.tokens:
-                length = common_prefix(sequence.tokens, job.tokens)
+                length = common_start(sequence.tokens, job.tokens)
                 if source is None or length > common or (length == common and sequence.key == job.key):
                     source, common = sequence, length
         return source, common
@@ -238,7 +240,7 @@ class Sequences:
         best, common = None, 0
         for parked in self.parked:
             if parked.cache == job.cache:
-                length = common_prefix(parked.tokens, job.tokens)
+                length = common_start(parked.tokens, job.tokens)
                 if length > common:
                     best, common = parked, length
         return best, common
@@ -247,17 +249,3 @@ class Sequences:
         """An empty sequence, else the idle one used least recently, but not the one about to be copied."""
         free = [s for s in self.all if s.job is None and s is not source]
         return min(free, key=lambda s: (bool(s.tokens), s.used), default=None)
-
-
-def common_prefix(a: list[int], b: list[int]) -> int:
-    """Length of the longest common prefix. Halves the interval, so that the comparing is done in C."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

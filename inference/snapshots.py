@@ -10,12 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import TypeVar
 
 from inference.api import Source, Task
+from inference.common import common_end, common_start
 
 Count = Callable[[str], int]
-T = TypeVar("T", str, list[str])
 
 # A log is read with more trouble than a file: it must save this many tokens, and may not grow past its limits.
 LOG_HANDICAP = 32
@@ -211,7 +210,7 @@ class Snapshots:
             elif edit.first < last:
                 return None
         dropped = "".join(group.log for group in held.log[keep:])
-        cost = self._count(log[_common_start(dropped, log) :])
+        cost = self._count(log[common_start(dropped, log) :])
         groups = held.log[:keep] + ((Group(before, lines, log, self._count(log)),) if log else ())
         return cost, replace(held, now=text, shown=shown, log=groups)
 
@@ -288,10 +287,10 @@ def difference(old: str, new: str) -> list[Edit]:
     Where the texts differ in one place, it takes as long as splitting them into lines.
     """
     a, b = old.split("\n"), new.split("\n")
-    start = _common_start(a, b)
+    start = common_start(a, b)
     if start == len(a) == len(b):
         return []
-    tail = min(_common_end(a, b), min(len(a), len(b)) - start)
+    tail = min(common_end(a, b), min(len(a), len(b)) - start)
     a_rest, b_rest = a[start : len(a) - tail], b[start : len(b) - tail]
     blocks = [(0, len(a_rest), 0, len(b_rest))]
     if 2 < len(a_rest) + len(b_rest) <= DIFF_LINES:
@@ -309,33 +308,6 @@ def _log_limit(held: Snapshot) -> int:
 
 def _fresh_cost(followed: Snapshot) -> int:
     """About how many tokens a fresh snapshot of the same lines would have evaluated anew."""
-    start = _common_start(followed.base, followed.now)
+    start = common_start(followed.base, followed.now)
     share = max(0, len(followed.now) - start) / max(1, len(followed.now))
     return int(followed.tokens * share) if followed.whole else followed.tokens
-
-
-def _common_start(a: T, b: T) -> int:
-    """Length of the longest common beginning. Halves the interval, so that the comparing is done in C."""
-    low, high = 0, min(len(a), len(b))
-    if a[:high] == b[:high]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _common_end(a: T, b: T) -> int:
-    low, high = 0, min(len(a), len(b))
-    if a[len(a) - high :] == b[len(b) - high :]:
-        return high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]:
-            low = middle
-        else:
-            high = middle
-    return low

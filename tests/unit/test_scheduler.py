@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import sequences
+from inference.common import common_start
 from inference.scheduler import Job, Plan, Priority, Scheduler
-from inference.sequences import WORTH_PARKING, Action, Copy, Drop, Park, Restore, Sequences, Truncate, common_prefix
+from inference.sequences import WORTH_PARKING, Action, Copy, Drop, Park, Restore, Sequences, Truncate
 
 
 class Cache:
@@ -323,7 +324,7 @@ def _whatever_comes(plan: list, parked: int) -> None:
 
 
 @given(tokens, tokens)
-def test_common_prefix(a: list[int], b: list[int]) -> None:
-    length = common_prefix(a, b)
+def test_common_start(a: list[int], b: list[int]) -> None:
+    length = common_start(a, b)
     assert a[:length] == b[:length]
     assert length == min(len(a), len(b)) or a[length] != b[length]

@@ -11,11 +11,11 @@ import pytest
 
 from benchmarks.random_gguf import CHATML
 from inference.api import Event, Hunk, Source, Task, Text
+from inference.common import common_start
 from inference.native import Vocabulary
 from inference.prompts import SYSTEM, ChatFormat
 from inference.replies import Malformed
 from inference.rewrites import RewriteReader
-from inference.sequences import common_prefix
 from inference.snapshots import Snapshots
 from inference.templates import REPLY, USER, BadTemplate, ChatTemplate
 from project.bootstrap import llama
@@ -227,7 +227,7 @@ def test_in_a_longer_file_the_region_is_repeated_behind_it_and_behind_the_edits(
     elsewhere = replace(old, before="", region="value_0 = 0", after=(old.before + old.region + old.after).removeprefix("value_0 = 0"))
     tokens = [case.tokens(old), case.tokens(elsewhere), [t for s in prompt.segments for t in case.vocabulary.tokenize(s.text, s.control)]]
     whole = case.vocabulary.tokenize(old.before + old.region + old.after, False)
-    assert all(common_prefix(tokens[0], other) > len(whole) for other in tokens[1:])
+    assert all(common_start(tokens[0], other) > len(whole) for other in tokens[1:])
 
 
 def test_an_empty_region_is_placed_by_the_lines_around_it(case: Case) -> None:
@@ -252,7 +252,7 @@ def test_a_question_has_the_same_beginning_as_an_instruction_and_the_conversatio
         "Question: What is this?\n\nAnswer: A greeting.\n\nQuestion: Why greet?"
     )
     whole = case.vocabulary.tokenize(filler + TASK.region + TASK.after, False)
-    assert common_prefix(case.tokens(ask), case.tokens(edit)) > len(whole)
+    assert common_start(case.tokens(ask), case.tokens(edit)) > len(whole)
     general = replace(ask, before=filler + TASK.region, region="", earlier=())
     assert "<region>" not in case.text(case.tokens(general)).removeprefix(case.template.head)
 
@@ -285,7 +285,7 @@ def test_other_files_come_behind_the_file_and_what_was_left_out_is_said(case: Ca
     assert "empty.py" not in prompt.left_out
     # Behind the file: more or fewer of them leave it in the cache. What they hold is never a marker.
     whole = case.vocabulary.tokenize(filler + TASK.region + TASK.after, False)
-    assert common_prefix(case.tokens(task), case.tokens(alone)) > len(whole)
+    assert common_start(case.tokens(task), case.tokens(alone)) > len(whole)
     assert case.control(case.tokens(task)) == case.expected
     small = ChatFormat(case.template, 32768, other_tokens=0).prompt(task)
     assert len(small.saw) == 1
