@@ -6,8 +6,6 @@ file, so that the command can tell what became of it; each choice has a mark of 
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import subprocess
 import sys
@@ -15,16 +13,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from inference import header
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue, size_of
 from inference.memory import Fit, Shape, available, fit, human
-from project import config, tuning
+from project import config, kept, tuning
 
 Source = Literal["ENSEMBLE_MODEL", "chosen", "default"]
-# A choice that cannot be read is as good as none.
-LONGEST_FILE = 64 * 1024
 PROBES_KEPT = 50
 
 
@@ -88,7 +84,7 @@ def first() -> tuple[Path, str]:
 
 def chosen() -> Choice:
     """What the data folder says, whatever the environment does."""
-    found = _read(data() / "model.json")
+    found = kept.read(data() / "model.json")
     reference, mark = str(found.get("model", "")), str(found.get("mark", ""))
     return Choice(reference, "chosen", mark) if reference not in ("", BUILT_IN) else Choice("", "default", mark)
 
@@ -96,7 +92,7 @@ def chosen() -> Choice:
 def choose(reference: str) -> str:
     """Keeps the choice; an installed model's name, a file's absolute path, or ``built-in``. Returns its mark."""
     mark = secrets.token_hex(8)
-    _write(data() / "model.json", {"model": reference, "mark": mark})
+    kept.write(data() / "model.json", {"model": reference, "mark": mark})
     return mark
 
 
@@ -104,11 +100,11 @@ def tell(status: Status) -> None:
     """The server's side."""
     # A full disk must not stop it: the page says the same.
     with suppress(OSError):
-        _write(data() / "model.status.json", asdict(status))
+        kept.write(data() / "model.status.json", asdict(status))
 
 
 def status() -> Status | None:
-    found = _read(data() / "model.status.json")
+    found = kept.read(data() / "model.status.json")
     try:
         return Status(**found)
     except TypeError:
@@ -192,7 +188,7 @@ def probe(path: Path) -> None:
 
 def extra_buffers() -> bool:
     """Set-up found out, in a child process, whether the compiled library's fast path works on this machine."""
-    return bool(_read(config.BASE / ".cache" / "llama.json").get("use_extra_bufts", True))
+    return bool(kept.read(config.BASE / ".cache" / "llama.json").get("use_extra_bufts", True))
 
 
 def licence_of(name: str, path: Path) -> str:
@@ -206,20 +202,3 @@ def licence_of(name: str, path: Path) -> str:
         return header.read(path).licence or "not said in the file"
     except header.NotGguf:
         return ""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            found = json.loads(file.read(LONGEST_FILE))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all: the other side looks at any moment."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps(content))
-    temporary.replace(path)

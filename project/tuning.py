@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import platform
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from inference import tuning
 from inference.tuning import Tuning
-from project import config
+from project import config, kept
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +24,7 @@ def file(data: Path) -> Path:
 
 def known(path: Path, data: Path) -> Tuning | None:
     """What was measured of this very file on this very machine."""
-    found = _read(file(data)).get(str(path.resolve()))
+    found = kept.read(file(data)).get(str(path.resolve()))
     if not isinstance(found, dict) or found.get("of") != _stamp(path):
         return None
     try:
@@ -48,23 +46,20 @@ def ensure(path: Path, data: Path, extra_buffers: bool) -> Tuning | None:
     except (RuntimeError, ValueError, TypeError) as fault:
         log.error("The model could not be measured: %s", fault)
         return None
-    all_known = _read(file(data))
+    all_known = kept.read(file(data))
     all_known.pop(str(path.resolve()), None)
     all_known[str(path.resolve())] = {"of": _stamp(path), "tuning": asdict(made)}
     while len(all_known) > KEPT:
         del all_known[next(iter(all_known))]
-    data.mkdir(parents=True, exist_ok=True)
-    temporary = file(data).with_name(f"tuning.{os.getpid()}.new")
-    temporary.write_text(json.dumps(all_known, indent=1))
-    temporary.replace(file(data))
+    kept.write(file(data), all_known)
     return made
 
 
 def forget(path: Path, data: Path) -> None:
     """The next start measures it anew."""
-    all_known = _read(file(data))
+    all_known = kept.read(file(data))
     if all_known.pop(str(path.resolve()), None):
-        file(data).write_text(json.dumps(all_known, indent=1))
+        kept.write(file(data), all_known)
 
 
 def _stamp(path: Path) -> str:
@@ -82,11 +77,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
