@@ -12,18 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Outcome, Progress, Started, Task
+from inference.api import Event, Finished, Listener, ModelInfo, Outcome, Started, Task
 from inference.endpoint import Client, Model, Refused, choice, text_of, usage
 from inference.mailbox import Mailbox
 from inference.options import Endpoint
 from inference.prompts import SYSTEM, ChatFormat
-from inference.replies import Malformed, Reader
+from inference.replies import Malformed
+from inference.reply import Reply
 from inference.templates import ChatTemplate
 from inference.watched import Watched
 
 log = logging.getLogger(__name__)
 
-PROGRESS_S = 0.1
 # How long until the endpoint is asked for its models again: while it answers; after a failure; after many.
 LOOK_S, AGAIN_S, SELDOM_S = 60.0, 1.0, 30.0
 MODELS_NAMED = 8
@@ -38,28 +38,14 @@ class Messages(ChatTemplate):
         self.head = self.tail = self.end_of_turn = ""
 
 
-@dataclass(eq=False)
-class Stream:
+@dataclass(eq=False, kw_only=True)
+class Stream(Reply):
     """One run under way."""
 
-    task: Task
     listener: Listener
-    asked: float
-    reader: Reader
     job: asyncio.Task[None] | None = None
-    tokens: int = 0
-    first: float | None = None
-    last: float = 0.0
-    progress: float = 0.0
-    edited: bool = False
     ending: str = ""
     over: bool = False
-
-    def figures(self) -> tuple[int, float | None, float | None]:
-        """Tokens, time to first token in ms, tokens per second after the first."""
-        ttft = (self.first - self.asked) * 1000 if self.first else None
-        rate = (self.tokens - 1) / (self.last - self.first) if self.first and self.tokens > 1 and self.last > self.first else None
-        return self.tokens, ttft, rate
 
 
 class RemoteEngine(Watched):
@@ -84,7 +70,7 @@ class RemoteEngine(Watched):
         if task.draft:
             # Most are thrown away, and whoever runs the server may pay for each.
             return self._mailbox.post(listener, [Finished("declined", 0, None, None, f"{self._endpoint.host} is asked for runs alone.")])
-        stream = self._streams[run] = Stream(task, listener, time.perf_counter(), self._format.reader(task))
+        stream = self._streams[run] = Stream(task=task, listener=listener, asked=time.perf_counter(), reader=self._format.reader(task))
         stream.job = self._loop.create_task(self._run(run, stream))
 
     def stop(self, run: str) -> None:
@@ -212,7 +198,7 @@ class RemoteEngine(Watched):
         }
         if task.variant:
             body["seed"] = task.variant
-        await self._client.complete(body, lambda event: self._take(stream, event), lambda: self._progress(stream))
+        await self._client.complete(body, lambda event: self._take(stream, event), lambda: self._emit(stream, stream.progress()))
         self._conclude(stream)
 
     def _take(self, stream: Stream, event: dict[str, Any]) -> bool:
@@ -220,40 +206,23 @@ class RemoteEngine(Watched):
         stream.tokens = usage(event).get("completion_tokens", stream.tokens)
         stream.ending = choice(event).get("finish_reason") or stream.ending
         if text_of(event, "content", "reasoning_content", "reasoning"):
-            stream.tokens += 1  # until the endpoint says how many there were in all
-            stream.last = time.perf_counter()
-            stream.first = stream.first or stream.last
+            stream.came(time.perf_counter())  # one more, until the endpoint says how many there were in all
         if text := text_of(event, "content"):
-            self._emit(stream, stream.reader.feed(text, False))
+            self._emit(stream, stream.note(stream.reader.feed(text, False)))
         return not stream.reader.complete
-
-    def _progress(self, stream: Stream) -> None:
-        if stream.first and stream.last - stream.progress >= PROGRESS_S:
-            stream.progress = stream.last
-            tokens, ttft, rate = stream.figures()
-            self._emit(stream, [Progress(tokens, ttft or 0.0, rate)])
 
     def _conclude(self, stream: Stream) -> None:
         """The stream has ended as it should. Raises Malformed."""
         if stream.ending == "length":
-            return self._finish(
-                stream,
-                "failed",
-                f"The answer reached the limit of {self._endpoint.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS), or the endpoint's own, "
-                f"and was cut{'.' if stream.task.mode == 'ask' else '; the lines it had not reached are unchanged.'}",
-            )
+            return self._finish(stream, *stream.cut(self._endpoint.max_tokens, ", or the endpoint's own,"))
         if stream.ending == "content_filter":
             return self._finish(stream, "failed", f"{self._endpoint.host} held the rest of the answer back (its content filter).")
         if not stream.reader.complete:
-            self._emit(stream, stream.reader.finish())
-        if stream.edited or stream.task.mode == "ask":
-            self._finish(stream, "done")
-        else:
-            self._finish(stream, "declined", "The model found nothing to change.")
+            self._emit(stream, stream.note(stream.reader.finish()))
+        self._finish(stream, *stream.end())
 
     def _emit(self, stream: Stream, events: list[Event]) -> None:
-        stream.edited = stream.edited or any(isinstance(event, Hunk) for event in events)
-        if not stream.over:
+        if events and not stream.over:
             self._mailbox.post(stream.listener, events)
 
     def _finish(self, stream: Stream, outcome: Outcome, reason: str = "", revert: bool = False) -> None:

@@ -258,7 +258,7 @@ class Worker:
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
         self._scheduler.add(job)
-        stream = Stream(run, task, asked, prompt, self._format.reader(task), job)
+        stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job)
         if self._costs and task.mode == "edit" and task.region:
             stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
         self._streams[run] = self._by_job[job] = stream
@@ -420,33 +420,25 @@ class Worker:
             self._figures.accepted += len(chosen) - 1
         self._figures.decoded += len(chosen)
         self._apply(self._scheduler.chose(stream.job, chosen))
-        stream.took(now, len(chosen))
+        stream.came(now, len(chosen))
         events: list[Event] = []
         ended = False
         try:
             for token in chosen:
                 piece = self._context.piece(token)
                 ended = piece.end or token == self._end
-                events += stream.end() if ended else stream.read(piece.text, piece.control)
+                events += stream.read_end() if ended else stream.read(piece.text, piece.control)
                 if ended or stream.reader.complete:
                     break
         except Malformed as fault:
             return self._finish(stream, "failed", fault.reason, revert=True)
-        events += stream.progress(now)
+        events += stream.progress()
         if events:
             self._emit(stream.id, events)
         if ended or stream.reader.complete:
-            if stream.edited or stream.task.mode == "ask":
-                self._finish(stream, "done")
-            else:
-                self._finish(stream, "declined", "The model found nothing to change.")
+            self._finish(stream, *stream.end())
         elif stream.tokens >= self._options.max_tokens:
-            self._finish(
-                stream,
-                "failed",
-                f"The answer reached the limit of {self._options.max_tokens} tokens (ENSEMBLE_MAX_RUN_TOKENS) "
-                f"and was cut{'.' if stream.task.mode == 'ask' else '; the lines it had not reached are unchanged.'}",
-            )
+            self._finish(stream, *stream.cut(self._options.max_tokens))
         elif len(stream.job.tokens) >= self._context.size:
             self._finish(stream, "failed", self._full())
 
