@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 
 from benchmarks.worker import ThreadEngine
-from inference.api import Event, Figures, Finished, Hunk, ModelInfo, Started, Task, Text
+from inference.api import Figures, ModelInfo, Started, Task
 from inference.drafting import Costs, Drafter
 from inference.options import Options
 from inference.process import Patience, ProcessEngine
 from project import config
+from tests.engines import Listener
+from tests.engines import answer as answer_to
 
+# Some of what is asked here takes long on a machine that does other things.
+PATIENCE = 60.0
 TASK = Task("room", "ada", "greet.py", "", 'def greet(name):\n    print("Hello " + name)', "", "add a docstring: Say hello.")
 FIB = replace(TASK, path="fib.py", region="", instruction="write a fibonacci function")
 
@@ -34,7 +38,7 @@ async def engine(
     running.watch(lambda info: ready.set())
     try:
         if running.info.state == "loading":
-            await asyncio.wait_for(ready.wait(), 60)
+            await asyncio.wait_for(ready.wait(), PATIENCE)
         yield running
     finally:
         running.close()
@@ -50,55 +54,8 @@ async def inside(path: Path = config.EMBEDDED_MODEL, **options: Any) -> AsyncIte
         running.close()
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self._changed = asyncio.Event()
-
-    def __call__(self, events: Sequence[Event]) -> None:
-        self.events += events
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async def met() -> None:
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-        await asyncio.wait_for(met(), 60)
-
-    async def finished(self) -> Finished:
-        await self.until(lambda: bool(self.events) and isinstance(self.events[-1], Finished))
-        last = self.events[-1]
-        assert isinstance(last, Finished)
-        return last
-
-    @property
-    def text(self) -> str:
-        return "".join(event.text for event in self.events if isinstance(event, Text))
-
-    @property
-    def edits(self) -> list[Hunk | str]:
-        """However many events the text came in."""
-        edits: list[Hunk | str] = []
-        for event in self.events:
-            if isinstance(event, Hunk):
-                edits += [event, ""]
-            elif isinstance(event, Text):
-                edits = edits or [""]
-                edits[-1] = f"{edits[-1]}{event.text}"
-        return edits
-
-    @property
-    def started(self) -> Started:
-        return next(event for event in self.events if isinstance(event, Started))
-
-
 async def answer(running: ProcessEngine | ThreadEngine, name: str, task: Task) -> Listener:
-    listener = Listener()
-    running.start(name, task, listener)
-    await listener.finished()
-    return listener
+    return await answer_to(running, task, name, PATIENCE)
 
 
 async def test_keystrokes_are_prefilled_and_change_no_answer() -> None:
@@ -127,13 +84,13 @@ async def test_many_at_once_answer_as_they_would_alone() -> None:
 async def test_a_stop_ends_the_computing_and_nothing_comes_afterwards(chat_model: Path) -> None:
     streams: list[int] = []
     async with engine(chat_model, report=lambda figures: streams.append(figures.streams), max_tokens=100_000) as running:
-        endless = Listener()
+        endless = Listener(PATIENCE)
         running.start("endless", TASK, endless)
         await endless.until(lambda: len(endless.text) > 20)
         running.stop("endless")
         assert (await endless.finished()).outcome == "stopped"
         seen = len(endless.events)
-        short = Listener()
+        short = Listener(PATIENCE)
         running.start("short", replace(TASK, cache="other"), short)
         await short.until(lambda: len(short.text) > 5)
         assert len(endless.events) == seen
@@ -147,7 +104,7 @@ async def test_a_stop_in_the_middle_of_a_long_prompt_harms_no_other_run(chat_mod
     async with engine(chat_model, context=8192, max_tokens=60) as running:
         alone = (await answer(running, "alone", TASK)).text
         running.forget(TASK.cache)
-        stopped, beside = Listener(), Listener()
+        stopped, beside = Listener(PATIENCE), Listener(PATIENCE)
         running.start("beside", TASK, beside)
         running.start("stopped", long, stopped)
         await stopped.until(lambda: any(isinstance(event, Started) for event in stopped.events))
@@ -227,7 +184,7 @@ async def test_rooms_that_nobody_uses_are_parked_while_the_process_is_asked_for_
                 running.worker.commands.put(("figures",))
                 await asyncio.sleep(0.02)
 
-        await asyncio.wait_for(parked(), 60)
+        await asyncio.wait_for(parked(), PATIENCE)
         assert {sequence.cache for sequence in running.worker._sequences.parked} == {"first"}
         again = await answer(running, "again", tasks[0])
         assert again.started.cached >= again.started.prompt - 1
@@ -334,7 +291,7 @@ async def test_loading_tells_how_far_it_is_and_can_be_given_up(chat_model: Path)
             ready.set()
 
     running.watch(watch)
-    await asyncio.wait_for(ready.wait(), 60)
+    await asyncio.wait_for(ready.wait(), PATIENCE)
     running.close()
     shares = [info.progress for info in infos if info.progress is not None]
     assert shares == sorted(shares) and shares[-1] == 1.0

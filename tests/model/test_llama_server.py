@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,10 @@ import pytest
 
 from inference import remote
 from inference.api import Started, Task
-from inference.options import Endpoint
 from inference.remote import RemoteEngine
 from project.bootstrap import llama_server
 from tests.conftest import wait_until
-from tests.engines import Listener, answer, becomes
+from tests.engines import Listener, answer, becomes, remote_engine
 
 KEY = "sk-of-the-test"
 TASK = Task("room", "ada", "a.py", "", "x = 1\ny = 2", "", "write something")
@@ -79,17 +78,8 @@ def server(chat_model: Path) -> Iterator[LlamaServer]:
     running.stop()
 
 
-@asynccontextmanager
-async def engine(server: LlamaServer, state: str = "ready", **options: Any) -> AsyncIterator[RemoteEngine]:
-    endpoint = Endpoint(**{"url": server.url + "/v1", "key": KEY, "max_tokens": 40, **options})
-    running = RemoteEngine(endpoint, asyncio.get_running_loop())
-    try:
-        await becomes(running, lambda: running.info.state == state)
-        yield running
-    finally:
-        running.close()
-        await asyncio.sleep(0)
-        await running._closing
+def engine(server: LlamaServer, state: str = "ready", **options: Any) -> AbstractAsyncContextManager[RemoteEngine]:
+    return remote_engine(server.url + "/v1", state, **{"key": KEY, "max_tokens": 40, **options})
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:

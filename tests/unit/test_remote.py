@@ -7,7 +7,7 @@ import logging
 import math
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +21,9 @@ from cryptography.x509.oid import NameOID
 
 from inference import remote, sse
 from inference.api import Finished, Hunk, ModelInfo, Progress, Started, Task
-from inference.options import Endpoint
 from inference.remote import RemoteEngine
 from tests.endpoint import Asked, FakeEndpoint, Handler, event
-from tests.engines import Listener, becomes
+from tests.engines import Listener, becomes, remote_engine
 from tests.engines import answer as answer_to
 
 TASK = Task("room", "ada", "greet.py", "import sys\n", "x = 1\ny = 2", "\nz = 3\n", "make x two")
@@ -39,16 +38,8 @@ async def server() -> AsyncIterator[FakeEndpoint]:
     await running.close()
 
 
-@asynccontextmanager
-async def engine(server: FakeEndpoint, state: str = "ready", **options: Any) -> AsyncIterator[RemoteEngine]:
-    running = RemoteEngine(Endpoint(**{"url": server.url, "key": KEY, **options}), asyncio.get_running_loop())
-    try:
-        await becomes(running, lambda: running.info.state == state)
-        yield running
-    finally:
-        running.close()
-        await asyncio.sleep(0)
-        await running._closing
+def engine(server: FakeEndpoint, state: str = "ready", **options: Any) -> AbstractAsyncContextManager[RemoteEngine]:
+    return remote_engine(server.url, state, **{"key": KEY, **options})
 
 
 async def answer(running: RemoteEngine, task: Task = TASK, name: str = "run") -> Listener:
