@@ -74,19 +74,10 @@ class Cards:
 
     def make(self, run: Run, new: list[str], reason: str) -> dict[str, Any]:
         """The card of a run that has just ended. It is published when its diff, from each part's old text to ``new``, is made."""
-        request = run.request
         card = {
-            "run": run.id,
-            "by": request.by.public(),
-            "file": request.file,
+            **run.public(),
             "path": run.path,
-            "instruction": request.instruction,
-            "mode": request.mode,
-            "engine": request.engine,
             "model": run.model,
-            "continues": run.continues,
-            "chain": list(run.chain),
-            "retries": run.retries,
             "outcome": run.outcome,
             **run.figures,
             "reason": reason,
@@ -99,7 +90,7 @@ class Cards:
             "diff": [],
         }
         regions = [(part.first, part.old, text) for part, text in zip(run.parts, new, strict=True)]
-        self._pasts[run.id] = Past(run.edit, regions, request.selection, request.engine)
+        self._pasts[run.id] = Past(run.edit, regions, run.request.selection, run.request.engine)
         changes = [(part.old, text, part.first) for part, text in zip(run.parts, new, strict=True) if text != part.old]
         task = self._making[run.id] = asyncio.get_running_loop().create_task(self._finish(card, changes))
         task.add_done_callback(lambda _: self._making.pop(run.id))

@@ -136,6 +136,12 @@ def _relative(name: str, folder: str, there: set[str], endings: tuple[str, ...] 
     return next(([base + ending] for base in bases for ending in endings if base + ending in there), [])
 
 
+def opened(states: Iterable[str]) -> list[str]:
+    """The files that people have open, by their awareness states: those of the most people first."""
+    looked = [json.loads(state).get("file") for state in states]
+    return [file for file, _ in Counter(file for file in looked if isinstance(file, str)).most_common()]
+
+
 class Context:
     """Owner of what a room knows of its files for this. ``states``: the members' awareness; ``clock``: the loop's time."""
 
@@ -156,7 +162,7 @@ class Context:
         self._refresh(files)
         known = Known(
             paths=tuple(sorted(files.values())),
-            opened=tuple(files[each] for each in self._opened() if each in files),
+            opened=tuple(files[each] for each in opened(self._states()) if each in files),
             recent=tuple(files[each] for each in self._recent if each in files),
             defined={files[each]: names for each, names in self._defined.items() if each in files},
         )
@@ -167,10 +173,6 @@ class Context:
             if content.strip() and len(content) <= LONGEST:
                 out.append(Source(path, content, why))
         return tuple(out)
-
-    def _opened(self) -> list[str]:
-        looked = [json.loads(state).get("file") for state in self._states()]
-        return [file for file, _ in Counter(file for file in looked if isinstance(file, str)).most_common()]
 
     def _refresh(self, files: dict[str, str]) -> None:
         now = self._clock()

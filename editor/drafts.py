@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from editor.document import Delta, bytes_to_utf16
+from editor.document import Delta
 from editor.edits import size
 from editor.members import Member, Person
 from editor.pace import PATIENCE, Pace
+from editor.places import place, where
 from editor.protocol import utf16_length
 from editor.replacements import Replacement, of_reply
 from editor.room import Room
@@ -211,21 +212,14 @@ class Drafts:
 
     def _shown(self, draft: Draft) -> dict[str, Any]:
         text = self._room.document.text(draft.file)
-        data = text.encode()
-        begin = bytes_to_utf16(text, draft.start)
-        first = data.count(b"\n", 0, draft.start) + 1
+        region = place(text, where(text, draft))
         return {
             "id": draft.id,
             "by": draft.by.public(),
             "file": draft.file,
             "instruction": draft.instruction,
-            "region": {
-                "from": begin,
-                "to": begin + utf16_length(draft.old),
-                "first_line": first,
-                "last_line": first + draft.old.count("\n"),
-            },
-            **drawn(draft.old, draft.edits, begin),
+            "region": region,
+            **drawn(draft.old, draft.edits, region["from"]),
         }
 
 

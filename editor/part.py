@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from editor.edits import Operation, RegionDiff, size
 from editor.live import LiveRegion
+from editor.places import where
 from editor.regions import Region
+from editor.replacements import operations
 from editor.undo import Edit
-from inference.api import Event, Finished, Hunk, Note, Progress, Seen, Started, Text
+from inference.api import Event, Finished, Note, Progress, Seen, Started
 
 
 class Part:
@@ -41,23 +43,8 @@ class Part:
 
     def read(self, events: Sequence[Event]) -> list[Operation]:
         """What the events mean for the region's shadow; the rest of what they tell is kept here."""
-        operations: list[Operation] = []
-        text = ""
-        for event in events:
-            if isinstance(event, Text):
-                text += event.text
-                continue
-            if text:
-                operations += self.diff.feed(text)
-                text = ""
-            if isinstance(event, Hunk):
-                operations += self.diff.hunk(event.first, event.last)
-        if text:
-            operations += self.diff.feed(text)
         self.hear(events)
-        if self.finished and self.finished.outcome == "done":
-            operations += self.diff.finish()
-        return operations
+        return operations(self.diff, events, self.finished is not None and self.finished.outcome == "done")
 
     def hear(self, events: Sequence[Event]) -> None:
         """What the events tell beside text."""
@@ -71,10 +58,3 @@ class Part:
                 self.finished = event
             if isinstance(event, Progress | Finished):
                 self.tokens, self.ttft_ms, self.tokens_per_s = event.tokens, event.ttft_ms, event.tokens_per_s
-
-
-def where(text: str, live: LiveRegion) -> Region:
-    """Where a region lies in the file's text now."""
-    data = text.encode()
-    start, end = len(data[: live.start].decode()), len(data[: live.end].decode())
-    return Region(start, end, text.count("\n", 0, start) + 1, text.count("\n", 0, end) + 1)

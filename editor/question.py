@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
-from editor.document import bytes_to_utf16, utf16_to_bytes
-from editor.edits import size
 from editor.part import Part
-from editor.regions import Region
+from editor.places import marked, place
+from editor.regions import Region, region_of, selected_lines
 from editor.run import Run, make_task
 from inference.api import Event, Text
 
@@ -36,8 +36,7 @@ class Question(Run):
         file = self.request.file
         text = self._room.document.text(file)
         self.parts = [Part(self.id, file, region, text)]
-        start, end = (bytes_to_utf16(text, size(text[:at])) for at in (region.start, region.end))
-        self._place = {"from": start, "to": end, "first_line": region.first, "last_line": region.last}
+        self._place = place(text, region)
         self._region = region
         self.model = self.engine.info.name
         self.state = "streaming"
@@ -78,16 +77,10 @@ class Question(Run):
 
 def asked_about(text: str, selection: dict[str, int] | None) -> Region:
     """The selected lines; without a selection no text, at the beginning of the caret's line. Offsets in characters."""
-    if selection is None:
+    ends = marked(text, selection)
+    if ends is None:
         return Region(0, 0, 1, 1)
-    data = text.encode()
-    ends = [len(data[: utf16_to_bytes(text, selection[end])].decode()) for end in ("anchor", "head")]
-    start = text.rfind("\n", 0, min(ends)) + 1
-    first = text.count("\n", 0, start) + 1
-    if ends[0] == ends[1]:
-        return Region(start, start, first, first)
-    # A selection that ends at the beginning of a line does not mean that line.
-    last = max(ends) - (text[max(ends) - 1] == "\n" and max(ends) > start + 1)
-    end = text.find("\n", last)
-    end = len(text) if end < 0 else end
-    return Region(start, end, first, first + text.count("\n", start, end))
+    lines = text.split("\n")
+    first, last = selected_lines(lines, min(ends), max(ends))
+    region = region_of(lines, first, last)
+    return region if ends[0] != ends[1] else replace(region, end=region.start)

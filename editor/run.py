@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from editor.document import Delta, bytes_to_utf16
+from editor.document import Delta
 from editor.edits import Insert, Operation, size
 from editor.live import LiveRegion
 from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
 from editor.part import Part
+from editor.places import place, where
 from editor.regions import Region
 from editor.room import Room
 from editor.undo import Edit, merged
@@ -159,6 +160,21 @@ class Run:
         """What it has done."""
         return merged(self.request.file, [part.edit for part in self.parts])
 
+    def public(self) -> dict[str, Any]:
+        """What all messages about a run say of it."""
+        request = self.request
+        return {
+            "run": self.id,
+            "by": request.by.public(),
+            "file": request.file,
+            "instruction": request.instruction,
+            "mode": request.mode,
+            "engine": request.engine,
+            "continues": self.continues,
+            "chain": list(self.chain),
+            "retries": self.retries,
+        }
+
     @property
     def link(self) -> Link:
         """This run in the chain of those that go on from it."""
@@ -172,19 +188,7 @@ class Run:
     def places(self) -> list[dict[str, int]]:
         """The regions as they are now, in the protocol's terms. Raises KeyError where the file is gone."""
         text = self._room.document.text(self.request.file)
-        data = text.encode()
-        out = []
-        for part in self.parts:
-            first = data.count(b"\n", 0, part.live.start) + 1
-            out.append(
-                {
-                    "from": bytes_to_utf16(text, part.live.start),
-                    "to": bytes_to_utf16(text, part.live.end),
-                    "first_line": first,
-                    "last_line": first + data.count(b"\n", part.live.start, part.live.end),
-                }
-            )
-        return out
+        return [place(text, where(text, part.live)) for part in self.parts]
 
     # The stream.
 
@@ -196,7 +200,7 @@ class Run:
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", file, region, text) for number, region in enumerate(regions, 1)]
         if self.replay:
             # What the model saw is known before anybody is told of the run.
-            self.parts[0].read([event for event in self.replay.events if isinstance(event, Started)])
+            self.parts[0].hear([event for event in self.replay.events if isinstance(event, Started)])
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)

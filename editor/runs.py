@@ -15,14 +15,13 @@ from typing import Any
 from editor import regions, told
 from editor.again import Again
 from editor.cards import Cards
-from editor.document import utf16_to_bytes
 from editor.drafts import Drafts
 from editor.edits import size
 from editor.engines import DEEP, FAST, Engines
 from editor.members import Member
 from editor.outcomes import outcome_of
 from editor.pace import Pace
-from editor.part import where
+from editor.places import marked, place, where
 from editor.protocol import ProtocolError
 from editor.question import ANSWER_CHARS, NO_ANSWERS, TURNS, Question, asked_about
 from editor.queue import Queue, Turn
@@ -72,7 +71,7 @@ class Runs:
                 chosen = self._choose(content, request)
             except ProtocolError:
                 pass  # it is said when the run is asked for
-        self._room.tell(member, "instruction.region", file=file, regions=[told.place(content, region) for region in chosen])
+        self._room.tell(member, "instruction.region", file=file, regions=[place(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
         task = make_task(self._room, self._engine, request, content, chosen[0]) if chosen else None
         # Drafts are made of one place only.
@@ -87,14 +86,6 @@ class Runs:
         if request.instruction and info.state == "ready" and info.format != "patch" and request.file in self._room.document.files():
             text = self._text(request.file)
             self._engine.warm(make_task(self._room, self._engine, request, text, asked_about(text, request.selection)))
-
-    def _plan(self, request: Request) -> tuple[str, regions.Region, Task]:
-        """The file's text, and what a run of this request would be about now. Raises ProtocolError."""
-        content = self._text(request.file)
-        region, *more = self._choose(content, request)
-        if more:
-            raise ProtocolError("unsupported", f"This concerns {len(more) + 1} places of the file: drafts and variants are made of one.")
-        return content, region, make_task(self._room, self._engines.of(request.engine), request, content, region)
 
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
         """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
@@ -116,9 +107,12 @@ class Runs:
     def _drafted(self, request: Request) -> Replay | None:
         """The reply that a run of this request would get, if a draft has brought it already."""
         try:
-            content, region, _ = self._plan(request)
+            content = self._text(request.file)
+            region, *more = self._choose(content, request)
         except ProtocolError:
             return None  # said when the run begins
+        if more:
+            return None
         events = self.drafts.reply(request, size(content[: region.start]), content[region.start : region.end])
         return Replay(region, events) if events else None
 
@@ -150,7 +144,7 @@ class Runs:
         chain = (*old.chain, old.link)
         if old.outcome:
             return self.begin(request, continues=old.id, chain=chain, lines=[(first, new) for first, _, new in self.cards.regions(old.id)])
-        self._check(request, instead_of=old)
+        self.check(request, instead_of=old)
         new = self._make(
             request,
             continues=old.id,
@@ -175,7 +169,7 @@ class Runs:
         """A run for a request, in these ``lines`` where they still stand: it starts at once or waits for its turn.
 
         With a ``replay`` it is over when this returns, unless it must wait."""
-        self._check(request)
+        self.check(request)
         run = self._make(
             request,
             continues=continues,
@@ -184,7 +178,7 @@ class Runs:
             lines=lines,
             replay=replay,
         )
-        if replay and self._overlapping(run, replay.region) is None:
+        if replay and self._overlapping(request, replay.region) is None:
             self._stream(run, [replay.region])
             return run
         run.replay = None  # in a while the text will be another
@@ -248,33 +242,7 @@ class Runs:
 
     # For the variants and for what is done again: see variants.Host and again.Host.
 
-    def check(self, request: Request) -> None:
-        self._check(request)
-
-    def is_live(self, run: str) -> bool:
-        return run in self._active or run in self._waiting
-
-    def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
-        return self._plan(request)
-
-    def blocked(self, request: Request) -> str:
-        return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
-
-    def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
-        text = self._text(request.file)
-        if other := next((run for run in self._active.values() if run.overlaps(request.file, text, replay.region)), None):
-            raise ProtocolError("busy", f"The model is rewriting these lines for {other.request.by.name} just now: wait until it ends, or stop it.")
-        return self.begin(request, chain=chain, replay=replay).id
-
-    # From the request to the stream.
-
-    def _text(self, file: str) -> str:
-        try:
-            return self._room.document.text(file)
-        except KeyError:
-            raise ProtocolError("not_found", "There is no such file in this session any more.") from None
-
-    def _check(self, request: Request, instead_of: Run | None = None) -> None:
+    def check(self, request: Request, instead_of: Run | None = None) -> None:
         """``instead_of``: the run whose place this one would take."""
         info, limits = self._engines.wanted(request.engine).info, self._room.limits
         if not request.instruction:
@@ -290,15 +258,37 @@ class Runs:
             )
         self._text(request.file)
 
+    def is_live(self, run: str) -> bool:
+        return run in self._active or run in self._waiting
+
+    def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
+        content = self._text(request.file)
+        region, *more = self._choose(content, request)
+        if more:
+            raise ProtocolError("unsupported", f"This concerns {len(more) + 1} places of the file: variants are made of one.")
+        return content, region, make_task(self._room, self._engines.of(request.engine), request, content, region)
+
+    def blocked(self, request: Request) -> str:
+        return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
+
+    def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
+        if other := self._overlapping(request, replay.region):
+            raise ProtocolError("busy", f"The model is rewriting these lines for {other.request.by.name} just now: wait until it ends, or stop it.")
+        return self.begin(request, chain=chain, replay=replay).id
+
+    # From the request to the stream.
+
+    def _text(self, file: str) -> str:
+        try:
+            return self._room.document.text(file)
+        except KeyError:
+            raise ProtocolError("not_found", "There is no such file in this session any more.") from None
+
     def _choose(self, text: str, request: Request) -> tuple[regions.Region, ...]:
         """The same for all who ask: while an instruction is typed, and when its run begins. Raises ProtocolError."""
-        marked = None
-        if request.selection:
-            ends = [len(text.encode()[: utf16_to_bytes(text, request.selection[end])].decode()) for end in ("anchor", "head")]
-            marked = (ends[0], ends[1])
         most = self._engines.of(request.engine).info.region_lines or 47
         try:
-            return choose_all(text, request.instruction, marked, most, self._room.limits.windows)
+            return choose_all(text, request.instruction, marked(text, request.selection), most, self._room.limits.windows)
         except regions.RegionError as fault:
             raise ProtocolError("too_large", str(fault)) from None
 
@@ -314,13 +304,12 @@ class Runs:
         # Where its lines have changed it is a new choice, as for a new instruction.
         return still if still and len(still) == len(found) else list(self._choose(text, run.request))
 
-    def _overlapping(self, run: Run, region: regions.Region) -> Run | None:
+    def _overlapping(self, request: Request, region: regions.Region) -> Run | None:
         """The streaming run that rewrites some of these lines."""
-        file = run.request.file
-        text = self._text(file)
-        if run.request.mode == "ask":
+        text = self._text(request.file)
+        if request.mode == "ask":
             return None
-        return next((other for other in self._active.values() if other.overlaps(file, text, region)), None)
+        return next((other for other in self._active.values() if other.overlaps(request.file, text, region)), None)
 
     # The queue: see queue.Turn.
 
@@ -339,7 +328,7 @@ class Runs:
         if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
             return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
         try:
-            other = next((other for region in self._regions(run) if (other := self._overlapping(run, region))), None)
+            other = next((other for region in self._regions(run) if (other := self._overlapping(run.request, region))), None)
         except ProtocolError:
             return ""  # it is said when the run begins
         run.behind = other.id if other else None

@@ -10,16 +10,18 @@ import asyncio
 import copy
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from editor.document import Delta, bytes_to_utf16
+from editor.document import Delta
 from editor.drafts import drawn
 from editor.edits import RegionDiff, size
 from editor.engines import Engines
 from editor.languages import MOST_LINES, highlighted_diff
 from editor.live import LiveRegion
 from editor.members import Member, Person
+from editor.places import place, where
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
 from editor.regions import Region
@@ -184,7 +186,8 @@ class Variants:
             text = self._room.document.text(offer.request.file)
         except KeyError:
             return None
-        return {"anchor": bytes_to_utf16(text, offer.live.start), "head": bytes_to_utf16(text, offer.live.end)}
+        lines = place(text, where(text, offer.live))
+        return {"anchor": lines["from"], "head": lines["to"]}
 
     def _begin(self, offer: Offer) -> None:
         """Its turn has come."""
@@ -295,7 +298,7 @@ class Variants:
             text = self._room.document.text(offer.request.file)
         except KeyError:
             raise ProtocolError("not_found", "The file is no longer there.") from None
-        region = _now(text, offer.live)
+        region = where(text, offer.live)
         events = variant.events[:-1]
         last = variant.events[-1]
         assert isinstance(last, Finished)
@@ -311,19 +314,11 @@ class Variants:
         self._room.announce("variants.started", **self._public(offer))
 
     def _public(self, offer: Offer) -> dict[str, Any]:
-        request, place = offer.request, None
+        request, region = offer.request, None
         if offer.live:
-            try:
+            with suppress(KeyError):  # it went with its file
                 text = self._room.document.text(request.file)
-                region = _now(text, offer.live)
-                place = {
-                    "from": bytes_to_utf16(text, offer.live.start),
-                    "to": bytes_to_utf16(text, offer.live.end),
-                    "first_line": region.first,
-                    "last_line": region.last,
-                }
-            except KeyError:
-                place = None
+                region = place(text, where(text, offer.live))
         return {
             "run": offer.id,
             "by": request.by.public(),
@@ -332,7 +327,7 @@ class Variants:
             "chain": list(offer.chain),
             "count": len(offer.variants),
             "model": offer.engine.info.name,
-            "region": place,
+            "region": region,
             "position": offer.place[0],
             "reason": offer.place[1],
             "changed": offer.changed,
@@ -364,10 +359,3 @@ def merged(text: str, live: LiveRegion, steps: Sequence[Any]) -> str:
         for splice in live.carry(step):
             data = data[: splice.position] + splice.text.encode() + data[splice.position + splice.deleted :]
     return data[live.start : live.end].decode()
-
-
-def _now(text: str, live: LiveRegion) -> Region:
-    """Where a region lies in the file's text."""
-    data = text.encode()
-    start, end = len(data[: live.start].decode()), len(data[: live.end].decode())
-    return Region(start, end, text.count("\n", 0, start) + 1, text.count("\n", 0, end) + 1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-
+from editor.context import opened
 from editor.room import Room
 from inference.api import Engine, Task
 
@@ -29,7 +27,7 @@ class Warming:
             return
         if self._engine.info.format == "patch" or now - self._room.changed_at < QUIET_S:
             return
-        looked = (self._room.changed_at, looked_at(self._room))
+        looked = (self._room.changed_at, opened(self._room.states()))
         if looked == self._looked:
             return
         self._looked = looked
@@ -43,13 +41,3 @@ class Warming:
                 self._read[file] = seen
                 others = self._room.context.others(file, text, "", self._room.limits.other_files)
                 self._engine.warm(Task(self._room.session, "", paths[file], "", "", text, "", others=others))
-
-
-def looked_at(room: Room) -> list[str]:
-    """Files that people have open, those of the most people first."""
-    count: Counter[str] = Counter()
-    for state in room.states():
-        file = json.loads(state).get("file")
-        if isinstance(file, str):
-            count[file] += 1
-    return [file for file, _ in count.most_common()]
