@@ -7,7 +7,7 @@ import json
 import logging
 from typing import Any
 
-from editor import access, presence, protocol, rooms, storage
+from editor import access, messages, presence, protocol, rooms, storage
 from editor.engines import DEEP, FAST
 from editor.members import Member, Person
 from editor.models import Participant
@@ -165,8 +165,8 @@ class Connection:
         self._live.room.tell(self._member, "error", code=fault.code, message=fault.message)
 
     def _text(self, text: str) -> None:
-        if len(text) > protocol.MESSAGE_LIMIT:
-            raise ProtocolError("too_large", f"A text frame may have {protocol.MESSAGE_LIMIT} characters.")
+        if len(text) > messages.MESSAGE_LIMIT:
+            raise ProtocolError("too_large", f"A text frame may have {messages.MESSAGE_LIMIT} characters.")
         try:
             decoded = json.loads(text)
         except (ValueError, RecursionError):
@@ -205,16 +205,16 @@ class Connection:
 
     def _hello(self, message: dict[str, Any]) -> None:
         room, member = self._live.room, self._member
-        if message["version"] != protocol.VERSION:
+        if message["version"] != messages.VERSION:
             member.hello = True
-            raise ProtocolError("unsupported_version", f"This server speaks version {protocol.VERSION} of the protocol.")
+            raise ProtocolError("unsupported_version", f"This server speaks version {messages.VERSION} of the protocol.")
         if message.get("name"):
             self._rename(message["name"])
         person = member.person
         room.hello(
             member,
             {
-                "version": protocol.VERSION,
+                "version": messages.VERSION,
                 "role": person.role,
                 **person.public(),
                 "session": room.public_session(),
@@ -245,6 +245,6 @@ class Connection:
 def public_limits(limits: Any) -> dict[str, int]:
     """As ``welcome`` tells them: the names of the settings table without their common beginning."""
     return {f"max_{name}": getattr(limits, name) for name in limits.__dataclass_fields__} | {
-        "max_instruction_length": protocol.INSTRUCTION_LIMIT,
-        "max_message_length": protocol.MESSAGE_LIMIT,
+        "max_instruction_length": messages.INSTRUCTION_LIMIT,
+        "max_message_length": messages.MESSAGE_LIMIT,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from editor import protocol
+from editor import messages, protocol
 from project import config
 
 PROTOCOL = config.BASE / "docs" / "protocol.md"
@@ -14,7 +14,7 @@ def protocol_text() -> str:
     out = [
         "# Protocol, version 1",
         "",
-        "Made by `manage.py documents` from `editor/protocol.py`; edit that.",
+        "Made by `manage.py documents` from `editor/messages.py` and `editor/protocol.py`; edit those.",
         "",
         "`ws(s)://host/ws/<session>`. Binary frames are y-protocols, exactly as the stock npm `y-websocket` client speaks them. "
         "Text frames are JSON objects with a `type`, and go only to a client that has said `hello`. "
@@ -25,14 +25,14 @@ def protocol_text() -> str:
         "Any other client sends `Authorization: Bearer <token>`.",
         "",
     ]
-    for title, messages in (("To the server", protocol.TO_SERVER), ("To the client", protocol.TO_CLIENT)):
+    for title, known in (("To the server", messages.TO_SERVER), ("To the client", messages.TO_CLIENT)):
         out += [f"## {title}", ""]
-        for message in messages.values():
+        for message in known.values():
             out += [f"### `{message.type}`", "", message.doc, ""]
             if message.fields:
                 out += ["| field | kind | |", "|---|---|---|"]
                 for field in message.fields:
-                    kind = protocol.type_names.get(field.kind, "number") + ("" if field.required else ", optional")
+                    kind = messages.type_names.get(field.kind, "number") + ("" if field.required else ", optional")
                     notes = [field.doc] if field.doc else []
                     if field.choices:
                         notes.append("one of " + ", ".join(f"`{choice}`" for choice in field.choices))

@@ -1,4 +1,4 @@
-// The messages of the WebSocket as the page sees them; `editor/protocol.py` is the contract and says what each means.
+// The messages of the WebSocket as the page sees them; `editor/messages.py` is the contract and says what each means.
 // Positions are UTF-16 code units, as JavaScript counts them.
 
 export const VERSION = 1;

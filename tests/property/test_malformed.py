@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pycrdt import Doc, Map, Text
 
-from editor import protocol, rooms, storage, updates, wire
+from editor import messages, protocol, rooms, storage, updates, wire
 from editor.consumers import Connection
 from editor.document import Document, new_document
 from editor.engines import Engines
@@ -263,7 +263,7 @@ JSON_VALUES: tuple[Any, ...] = (
 
 
 def message(chance: random.Random, file: str) -> str:
-    spec = chance.choice(list(protocol.TO_SERVER.values()))
+    spec = chance.choice(list(messages.TO_SERVER.values()))
     good = {"version": 1, "file": file, "instruction": "rename x to y", "text": "rena", "selection": {"anchor": 0, "head": 4}, "run": "r1"}
     out: dict[str, Any] = {"type": spec.type}
     for field in spec.fields:

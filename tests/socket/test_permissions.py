@@ -16,7 +16,7 @@ from pycrdt import Doc, Map
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from editor import consumers, protocol, wire
+from editor import consumers, messages, protocol, wire
 from editor.permissions import ACTIONS, LINK_ROLES, ROLES, Action, may
 from tests.conftest import Server, bearer
 
@@ -207,8 +207,8 @@ async def way_in(someone: Someone, way: Callable[[Someone], Awaitable[bool]]) ->
 def test_the_matrix_is_whole() -> None:
     assert {action for action, _, _ in WAYS} == set(ACTIONS)
     named = {name for _, name, _ in WAYS}
-    assert set(protocol.TO_SERVER) - {"hello"} <= named
-    assert {name: action for action, name, _ in WAYS if name in protocol.TO_SERVER} == consumers.NEEDS
+    assert set(messages.TO_SERVER) - {"hello"} <= named
+    assert {name: action for action, name, _ in WAYS if name in messages.TO_SERVER} == consumers.NEEDS
     routes = {str(pattern.pattern) for pattern in get_resolver().url_patterns}
     # Those that are for a session, but for the one that lets people in.
     assert len([route for route in routes if route.startswith("api/sessions/<") and not route.endswith("/join")]) == 10
