@@ -203,7 +203,7 @@ class Variants:
         earlier = tuple(str(link["instruction"]) for link in offer.chain)
         self._announce(offer)
         for variant in offer.variants:
-            offer.engine.start(variant.key, replace(task, earlier=earlier, variant=variant.sample), self._listener(offer, variant))
+            offer.engine.start(variant.key, replace(task, earlier=earlier, variant=variant.sample, tentative=True), self._listener(offer, variant))
 
     def _listener(self, offer: Offer, variant: Variant) -> Callable[[Sequence[Event]], None]:
         return lambda events: self._listen(offer, variant, events)

@@ -33,7 +33,8 @@ class Task:
     ``earlier``: the instructions that it goes on from; for "ask" question and answer by turns, oldest first.
     ``mode`` "ask": the reply is Text alone, an answer for people, and edits nothing; the region is what the question is about, or empty.
     ``others``: the most helpful first; as many as fit are shown. ``variant``: 0 is the likeliest reply, each other number another one.
-    ``draft``: nobody has pressed Enter yet; gives way to every run.
+    ``draft``: nobody has pressed Enter yet; gives way to every run. ``tentative``: somebody looks at the reply before it is taken, so the
+    model may try what it is not sure of.
     """
 
     cache: str
@@ -48,6 +49,7 @@ class Task:
     others: tuple[Source, ...] = ()
     variant: int = 0
     draft: bool = False
+    tentative: bool = False
 
 
 @dataclass(frozen=True)

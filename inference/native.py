@@ -164,6 +164,12 @@ class Vocabulary:
         text = c.llama_model_chat_template(self._model, None)
         return text.decode() if text else ""
 
+    def number(self, key: str) -> float:
+        """A figure that the file carries; 0 where it carries none."""
+        buffer = ctypes.create_string_buffer(64)
+        length = c.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return float(buffer.value) if length > 0 else 0.0
+
     def bos_eos(self) -> tuple[str, str]:
         bos, eos = c.llama_vocab_bos(self._vocab), c.llama_vocab_eos(self._vocab)
         return (self.piece(bos).text.decode() if bos >= 0 else "", self.piece(eos).text.decode() if eos >= 0 else "")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference.api import Event
+from inference.certainty import HELD_TOKENS, probability
 from inference.drafting import Drafter
 from inference.prompts import Prompt
 from inference.reply import Reply
@@ -21,13 +22,16 @@ TEMPERATURE, TOP = 0.7, 40
 
 @dataclass(eq=False, kw_only=True)
 class Stream(Reply):
-    """``drafter``: None where replies are not guessed at."""
+    """``drafter``: None where replies are not guessed at. ``least``: how likely each of the first tokens must be, else the reply is ``unsure``."""
 
     id: str
     prompt: Prompt
     job: Job
     drafter: Drafter | None = None
     announced: bool = False
+    least: float = 0.0
+    unsure: bool = False
+    _held: list[Event] = field(default_factory=list)
     _decoder: Any = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
     _random: np.random.Generator | None = None
 
@@ -41,10 +45,22 @@ class Stream(Reply):
         if not np.isfinite(logits[best]):
             return None
         if self._random is None:
+            if self.least and self.tokens < HELD_TOKENS and probability(logits, best) < self.least:
+                self.unsure = True
             return best
         top = np.argpartition(logits, -min(TOP, len(logits)))[-TOP:]
         weights = np.exp((logits[top] - logits[best]) / TEMPERATURE)
         return int(self._random.choice(top, p=weights / weights.sum()))
+
+    def held(self, events: list[Event], ended: bool) -> list[Event]:
+        """What may be told by now: nothing before it is sure enough."""
+        if not self.least:
+            return events
+        self._held += events
+        if not ended and self.tokens < HELD_TOKENS:
+            return []
+        told, self._held = self._held, []
+        return told
 
     def read(self, piece: bytes, control: bool) -> list[Event]:
         """What one token says. Raises Malformed."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
+from inference.certainty import CERTAINTY, UNSURE
 from inference.drafting import Costs, drafter
 from inference.memory import BATCH
 from inference.options import Options
@@ -137,6 +138,7 @@ class Worker:
         self._snapshots = Snapshots(self._count, options.other_tokens)
         try:
             self._format = self._choose_format()
+            self._least = self._context.number(CERTAINTY)
             self._measure()
         except Exception:
             # Another model may be asked for next, and need the memory.
@@ -258,7 +260,8 @@ class Worker:
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
         self._scheduler.add(job)
-        stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job)
+        least = 0.0 if task.tentative else self._least
+        stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
         if self._costs and task.mode == "edit" and task.region:
             stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
         self._streams[run] = self._by_job[job] = stream
@@ -414,6 +417,8 @@ class Worker:
             chosen.append(token)
             if place == len(guess) or guess[place] != token:
                 break
+        if stream.unsure:
+            return self._finish(stream, "declined", UNSURE)
         if stream.drafter:
             stream.drafter.took(chosen, guess)
             self._figures.drafted += len(guess)
@@ -432,7 +437,7 @@ class Worker:
                     break
         except Malformed as fault:
             return self._finish(stream, "failed", fault.reason, revert=True)
-        events += stream.progress()
+        events = stream.held(events, ended or stream.reader.complete or stream.tokens >= self._options.max_tokens) + stream.progress()
         if events:
             self._emit(stream.id, events)
         if ended or stream.reader.complete:

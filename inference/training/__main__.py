@@ -119,16 +119,28 @@ def run_export(work: Work, arguments: argparse.Namespace) -> None:
     texts, replies = export.check(model, work.tokenizer, exact, [next(stream) for _ in range(arguments.checked)])
     exact.unlink()
     export.write(model, work.tokenizer, work.model, GGMLQuantizationType.Q8_0, NAME)
-    print(f"export: {work.model.stat().st_size / 1e6:.1f} MB; llama.cpp agrees with the trainer on {texts} texts and {replies} replies")
+    # Found on wordings, words and code that training has not seen, and on other ones than the evaluation's.
+    asked = evaluate.generated(examples.Supply.of(corpus.load(work.corpus), held_out=True, wordings_held_out=True), arguments.each, seed=2)
+    certainty = evaluate.certainty(evaluate.LlamaModel(work.model), asked, arguments.damage)
+    export.write(model, work.tokenizer, work.model, GGMLQuantizationType.Q8_0, NAME, certainty)
+    megabytes = work.model.stat().st_size / 1e6
+    print(f"export: {megabytes:.1f} MB; llama.cpp agrees with the trainer on {texts} texts and {replies} replies; least certainty {certainty:.2f}")
 
 
 def run_evaluation(work: Work, arguments: argparse.Namespace) -> None:
     cases = evaluate.cases(corpus.load(work.corpus), arguments.each)
     path = Path(arguments.model) if arguments.model else work.model
-    for report, out in (
-        (evaluate.evaluate(evaluate.by_rules, "rules, no model", cases), work.compared / "rules.json"),
-        (evaluate.evaluate(evaluate.LlamaModel(path), path.stem, cases), work.report if path == work.model else work.compared / f"{path.stem}.json"),
-    ):
+    model = evaluate.LlamaModel(path)
+    asked: list[tuple[evaluate.Model, str, Path]] = [
+        (evaluate.by_rules, "rules, no model", work.compared / "rules.json"),
+        (model, path.stem, work.report if path == work.model else work.compared / f"{path.stem}.json"),
+    ]
+    if model.certainty:
+        unheld = evaluate.LlamaModel(path)
+        unheld.certainty = 0.0
+        asked.append((unheld, f"{path.stem}, also what it is not sure of", work.compared / f"{path.stem}-unsure.json"))
+    for each, name, out in asked:
+        report = evaluate.evaluate(each, name, cases)
         report.save(out)
         print(f"{report.model}\n{summary(report)}\n")
 
@@ -146,6 +158,8 @@ def write_card(work: Work, arguments: argparse.Namespace) -> None:
         tokens=saved["state"]["tokens"],
         hours=saved["state"]["seconds"] / 3600,
         where=arguments.where,
+        certainty=evaluate.LlamaModel(work.model).certainty,
+        begun=f"begun with the weights of {arguments.start.name}" if arguments.start else "from scratch",
     )
     others = [Report.load(path) for path in sorted(work.compared.glob("*.json"))]
     text = card.card(made, Report.load(work.report), others, corpus.load(work.corpus))
@@ -186,6 +200,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--measured", type=int, default=MEASURED, help="held-out examples watched during training")
     parser.add_argument("--checked", type=int, default=40, help="examples that the export is compared on")
     parser.add_argument("--each", type=int, default=20, help="generated requests of each kind in the evaluation")
+    parser.add_argument(
+        "--damage", type=float, default=0.01, help="of generated requests, the share that may damage something: sets the least certainty"
+    )
     parser.add_argument("--model", default="", help="evaluate this GGUF instead")
     parser.add_argument("--where", default="on CPU", help="the machine, for the card")
     parser.add_argument("--tokenizer-examples", type=int, default=60_000)

@@ -30,6 +30,8 @@ class Made:
     tokens: int
     hours: float
     where: str
+    certainty: float
+    begun: str
 
 
 def row(label: str, tally: Tally) -> str:
@@ -69,6 +71,15 @@ def limits(report: Report) -> str:
     return "\n".join(words)
 
 
+def sure(made: Made) -> str:
+    if not made.certainty:
+        return ""
+    return (
+        f"It would rather do nothing than harm: where one of the first tokens of its answer is less likely than {made.certainty:.0%}, it leaves the file\n"
+        "unchanged and says so. What it would try then can be looked at as variants.\n\n"
+    )
+
+
 def card(made: Made, report: Report, others: Sequence[Report], sources: Sequence[Source]) -> str:
     compared = [f"\n{other.model}:\n\n{HEAD}\n" + "\n".join(row(group, other.total(group)) for group in other.groups) for other in others]
     used = packages(list(sources))
@@ -81,7 +92,7 @@ def card(made: Made, report: Report, others: Sequence[Report], sources: Sequence
     return f"""# The embedded model: {made.file}
 
 A model small enough to live in the repository: {made.parameters / 1e6:.1f}M parameters, Llama architecture ({made.shape}), Q8_0, {made.megabytes:.0f} MB.
-Trained from scratch on {made.tokens / 1e6:.0f}M tokens of generated edits ({made.hours:.1f} hours, {made.where}), by `inference/training/`.
+Trained on {made.tokens / 1e6:.0f}M tokens of generated edits ({made.hours:.1f} hours, {made.where}; {made.begun}), by `inference/training/`.
 This card is written by the same recipe (`python -m inference.training card`).
 
 ## What it can do
@@ -91,7 +102,7 @@ Code, names and wordings below were not seen in training, except that "known wor
 {HEAD}
 {chr(10).join(row(group, report.total(group)) for group in report.groups)}
 
-An answer takes {report.tokens / max(1, report.answers):.0f} tokens and {1000 * report.seconds / max(1, report.answers):.0f} ms with its prompt, on one thread of the machine that measured.
+{sure(made)}An answer takes {report.tokens / max(1, report.answers):.0f} tokens and {1000 * report.seconds / max(1, report.answers):.0f} ms with its prompt, on one thread of the machine that measured.
 
 {by_transform(report)}
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from inference import native
+from inference.certainty import CERTAINTY, HELD_TOKENS, probability
 from inference.prompts import Segment
 from inference.replies import DECLINE, Malformed
 from inference.training import encoding, examples, requests, rules
@@ -28,13 +29,17 @@ KNOWN, HELD_OUT, BY_HAND = "known wordings", "held-out wordings", "by hand"
 
 @dataclass(frozen=True)
 class Answer:
-    """``result`` None: it declined, or broke the form (``malformed``). ``tokens`` of the reply, ``seconds`` with the prompt."""
+    """``result`` None: it declined, or broke the form (``malformed``). ``tokens`` of the reply, ``seconds`` with the prompt.
+
+    ``least``: the probability of the least likely of its first tokens.
+    """
 
     result: str | None
     malformed: bool = False
     declined: bool = False
     tokens: int = 0
     seconds: float = 0.0
+    least: float = 1.0
 
 
 Model = Callable[[Example], Answer]
@@ -45,24 +50,29 @@ class LlamaModel:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.context = native.Context(path, context=CONTEXT, sequences=1, batch=CONTEXT, threads=threads, extra_buffers=True)
+        self.certainty = self.context.number(CERTAINTY)
 
     def tokens(self, segments: Sequence[Segment]) -> list[int]:
         return [token for segment in segments for token in self.context.tokenize(segment.text, segment.control)]
 
-    def reply(self, prompt: Sequence[int], most: int = LONGEST_REPLY) -> list[int]:
-        """Greedy, without the end token."""
+    def reply(self, prompt: Sequence[int], most: int = LONGEST_REPLY) -> tuple[list[int], float]:
+        """Greedy, without the end token, and as in ``Answer.least``."""
         self.context.truncate(0, 0)
         out: list[int] = []
+        least = 1.0
         entries = [(0, position, token, position == len(prompt) - 1) for position, token in enumerate(prompt)]
         while len(out) < most and len(prompt) + len(out) + 1 < CONTEXT:
             if self.context.decode(entries) != native.OK:
                 raise RuntimeError("llama.cpp failed")
-            best = self.context.argmax(len(entries) - 1)
-            if best is None or self.context.piece(best).end:
+            logits = self.context.logits(len(entries) - 1)
+            best = int(logits.argmax())
+            if len(out) < HELD_TOKENS:
+                least = min(least, probability(logits, best))
+            if self.context.piece(best).end:
                 break
             out.append(best)
             entries = [(0, len(prompt) + len(out) - 1, best, True)]
-        return out
+        return out, least
 
     def segments(self, reply: Sequence[int]) -> list[Segment]:
         out: list[Segment] = []
@@ -80,15 +90,17 @@ class LlamaModel:
 
     def __call__(self, example: Example) -> Answer:
         begun = time.perf_counter()
-        reply = self.reply(self.tokens(encoding.prompt(example)))
+        reply, least = self.reply(self.tokens(encoding.prompt(example)))
         seconds = time.perf_counter() - begun
+        if least < self.certainty:
+            return Answer(None, declined=True, tokens=len(reply), seconds=seconds, least=least)
         segments = self.segments(reply)
         try:
             result = encoding.applied(example.region, segments)
         except Malformed:
-            return Answer(None, malformed=True, tokens=len(reply), seconds=seconds)
+            return Answer(None, malformed=True, tokens=len(reply), seconds=seconds, least=least)
         declined = segments[0].text == DECLINE or result == example.region
-        return Answer(None if declined else result, declined=declined, tokens=len(reply), seconds=seconds)
+        return Answer(None if declined else result, declined=declined, tokens=len(reply), seconds=seconds, least=least)
 
 
 def by_rules(example: Example) -> Answer:
@@ -214,6 +226,16 @@ def evaluate(model: Model, name: str, groups: dict[str, list[Request]]) -> Repor
                     }
                 )
     return report
+
+
+def certainty(model: Model, asked: Sequence[Request], damage: float) -> float:
+    """The least certainty with which at most this share of the edits damages something; in steps of a twentieth, at most 0.95."""
+    answers = [(answer, judge(request, answer)) for request in asked for answer in [model(request.example)]]
+    edits = sum(tally.edits for _, tally in answers)
+    for step in range(20):
+        if sum(tally.damaging for answer, tally in answers if answer.least >= step / 20) <= damage * edits:
+            break
+    return step / 20
 
 
 def cases(sources: Sequence[Source], each: int, seed: int = 1) -> dict[str, list[Request]]:

@@ -11,6 +11,7 @@ import torch
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import quantize
 
+from inference.certainty import CERTAINTY
 from inference.training import encoding
 from inference.training.evaluate import LlamaModel
 from inference.training.model import EPSILON, Llama
@@ -30,7 +31,8 @@ class NotAlike(Exception):
     """llama.cpp and the trainer disagree: the file must not be used."""
 
 
-def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, name: str) -> None:
+def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, name: str, certainty: float = 0.0) -> None:
+    """``certainty``: see ``inference.certainty``; 0 leaves it out."""
     shape = model.shape
     writer = GGUFWriter(out, "llama")
     writer.add_name(name)
@@ -45,6 +47,8 @@ def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, 
     writer.add_rope_dimension_count(shape.head)
     writer.add_vocab_size(shape.vocabulary)
     writer.add_file_type(FILE_TYPES[kind])
+    if certainty:
+        writer.add_float32(CERTAINTY, certainty)
     add_vocabulary(writer, tokenizer, shape.vocabulary)
     weights = {key: value.float().cpu().numpy() for key, value in model.state_dict().items()}
 
@@ -121,7 +125,9 @@ def check(model: Llama, tokenizer: Path, exact_file: Path, cases: Sequence[Examp
         if prompt != llama.tokens(encoding.prompt(case)):
             raise NotAlike(f"llama.cpp tokenises the prompt of {case.instruction!r} differently")
     differing = [
-        case.instruction for case, prompt in zip(cases, prompts, strict=True) if greedy(model, prompt, encoder.end, most) != llama.reply(prompt, most)
+        case.instruction
+        for case, prompt in zip(cases, prompts, strict=True)
+        if greedy(model, prompt, encoder.end, most) != llama.reply(prompt, most)[0]
     ]
     # Two nearly equal logits may fall either way once in a while; anything systematic shows in most replies.
     if len(differing) > len(cases) // 20:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks.worker import ThreadEngine
-from inference.api import Figures, ModelInfo, Started, Task
+from inference import native
+from inference.api import Figures, Hunk, ModelInfo, Started, Task
+from inference.certainty import CERTAINTY
 from inference.drafting import Costs, Drafter
 from inference.options import Options
 from inference.process import Patience, ProcessEngine
@@ -253,6 +255,20 @@ async def test_variants_differ_and_the_first_is_the_likeliest(chat_model: Path) 
         three = await asyncio.gather(*(answer(running, f"variant{n}", replace(TASK, variant=n)) for n in range(3)))
         assert three[0].text == likeliest
         assert len({listener.text for listener in three}) == 3
+
+
+async def test_what_a_model_is_not_sure_of_is_not_written_unless_somebody_looks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked(certainty: float, task: Task) -> tuple[str, list[Hunk | str]]:
+        monkeypatch.setattr(native.Context, "number", lambda context, key: certainty if key == CERTAINTY else 0.0)
+        async with inside() as running:
+            listener = await answer(running, "run", task)
+            return (await listener.finished()).outcome, listener.edits
+
+    free = await asked(0.0, TASK)
+    assert free == ("done", [Hunk(2, 1), '    """Say hello."""\n'])
+    assert await asked(0.01, TASK) == free
+    assert await asked(0.99999, TASK) == ("declined", [])
+    assert await asked(0.99999, replace(TASK, tentative=True)) == free
 
 
 async def test_limits_say_their_name(chat_model: Path) -> None:
