@@ -1,6 +1,7 @@
 // Which lines Enter would give to the model, as the server has chosen them for the instruction that is being typed here.
 import { ObservableV2 } from "lib0/observable";
 import type { FileStore } from "./filestore";
+import { lineCount } from "./placed";
 import type { Region } from "./protocol";
 import { type Sticky, stick } from "./sticky";
 
@@ -32,7 +33,7 @@ export class Aim extends ObservableV2<{ change: () => void }> {
     this.#file = file;
     this.#regions = regions.map((each) => stick(text, each));
     const count = region.last_line - region.first_line + 1;
-    this.#words = regions.length > 1 ? `${regions.length} places` : count === 1 ? "1 line" : `${count} lines`;
+    this.#words = regions.length > 1 ? `${regions.length} places` : lineCount(count);
     this.emit("change", []);
   }
 

@@ -1,10 +1,10 @@
 // What the bar says of one's own draft, and of drafts that are paused.
 import { h, need } from "./dom";
 import type { Draft, Drafts } from "./drafts";
-import { ghostOf, lines } from "./drafts";
+import { ghostOf } from "./drafts";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
-import { linesChanged } from "./placed";
+import { lineCount, linesChanged } from "./placed";
 
 // Screen readers, and the page's place in the text, follow when the typing rests.
 const REST_MS = 400;
@@ -35,7 +35,7 @@ export class DraftHint {
       this.#status.textContent = "";
       return;
     }
-    const count = lines(this.#count(draft));
+    const count = lineCount(this.#count(draft));
     this.#hint.replaceChildren(
       h("strong", {}, `Draft: ${count}`),
       " · ",

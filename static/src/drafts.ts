@@ -1,5 +1,6 @@
 // The drafts in this room: what the model would do with the instructions that are just being typed.
 import { ObservableV2 } from "lib0/observable";
+import { afterSync } from "./aftersync";
 import type { Connection } from "./connection";
 import type { FileStore } from "./filestore";
 import type { Ghost } from "./ghost";
@@ -31,8 +32,6 @@ type Events = {
 
 export class Drafts extends ObservableV2<Events> {
   readonly #drafts = new Map<string, Draft>();
-  /** Told before the text that they speak of has arrived. */
-  readonly #early: Message<"draft.shown">[] = [];
   readonly #files: FileStore;
   readonly #isMe: (participant: string) => boolean;
   state: DraftState = { state: "off", ms: null, bound_ms: 0 };
@@ -45,19 +44,13 @@ export class Drafts extends ObservableV2<Events> {
       this.state = { state, ms, bound_ms };
       this.emit("state", [this.state]);
     });
-    connection.on("draft.shown", (message) => {
-      if (connection.synced) this.#take(message);
-      else this.#early.push(message);
-    });
-    connection.on("synced", () => {
-      for (const message of this.#early.splice(0)) this.#take(message);
-    });
+    const inText = afterSync(connection);
+    connection.on("draft.shown", (message) => inText(() => this.#take(message)));
     connection.on("draft.gone", ({ participant, why }) => {
       this.drop(participant);
       if (why === "changed") this.emit("lost", [participant]);
     });
     connection.on("open", () => {
-      this.#early.length = 0;
       this.#drafts.clear();
       this.emit("change", []);
     });
@@ -122,9 +115,4 @@ export function place(files: FileStore, { file, region, check }: Placed): { from
 export function ghostOf(files: FileStore, placed: Placed): Pick<Ghost, "from" | "to" | "edits"> | null {
   const span = place(files, placed);
   return span && { ...span, edits: counted(placed.edits, -span.from) };
-}
-
-/** For people: "1 line". */
-export function lines(count: number): string {
-  return count === 1 ? "1 line" : `${count} lines`;
 }

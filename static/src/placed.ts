@@ -34,3 +34,8 @@ export function linesChanged(doc: Text, edits: readonly TextEdit[]): number {
   }
   return old.size + added;
 }
+
+/** For people: "1 line". */
+export function lineCount(count: number): string {
+  return count === 1 ? "1 line" : `${count} lines`;
+}

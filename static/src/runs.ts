@@ -1,5 +1,6 @@
 // What the page knows of every run: told by the server, kept in the order in which runs began.
 import { ObservableV2 } from "lib0/observable";
+import { afterSync } from "./aftersync";
 import type { Connection } from "./connection";
 import type { FileStore } from "./filestore";
 import type {
@@ -67,8 +68,6 @@ export class Runs extends ObservableV2<{
   engines: () => void;
 }> {
   readonly #runs = new Map<string, Run>();
-  /** Regions told before the text they speak of has arrived. */
-  readonly #early = new Map<string, Region[]>();
   #engines: Engines | null = null;
 
   constructor(
@@ -82,53 +81,19 @@ export class Runs extends ObservableV2<{
       this.#learn(engines);
       for (const card of runs) this.#take(card);
     });
-    connection.on("run.queued", (m) => {
-      const { position, reason, behind, by, instruction, file, mode, engine, continues, chain, retries } = m;
-      this.#change(m.run, {
-        ...{
-          state: "queued",
-          position,
-          reason,
-          behind,
-          by,
-          instruction,
-          file,
-          mode,
-          engine,
-          continues,
-          chain,
-          retries,
-        },
-        path: this.files.path(file) ?? "",
-      });
+    const inText = afterSync(connection);
+    connection.on("run.queued", ({ type: _, run, ...queued }) => {
+      this.#change(run, { ...queued, state: "queued", path: this.files.path(queued.file) ?? "" });
     });
-    connection.on("run.started", (m) => {
-      const { by, file, instruction, mode, engine, model, continues, chain, retries, notes, saw } = m;
-      this.#change(m.run, {
-        ...{
-          state: "streaming",
-          by,
-          file,
-          instruction,
-          mode,
-          engine,
-          model,
-          continues,
-          chain,
-          retries,
-          notes,
-          saw,
-          reason: null,
-        },
-        path: this.files.path(file) ?? "",
-        lines: { first: m.region.first_line, last: m.region.last_line },
+    connection.on("run.started", ({ type: _, run, region, regions, ...started }) => {
+      this.#change(run, {
+        ...started,
+        state: "streaming",
+        reason: null,
+        path: this.files.path(started.file) ?? "",
+        lines: { first: region.first_line, last: region.last_line },
       });
-      if (connection.synced) this.#hold(m.run, m.regions);
-      else this.#early.set(m.run, m.regions);
-    });
-    connection.on("synced", () => {
-      for (const [run, regions] of this.#early) this.#hold(run, regions);
-      this.#early.clear();
+      inText(() => this.#hold(run, regions));
     });
     connection.on("run.progress", ({ run: id, tokens, ttft_ms, tokens_per_s, places }) => {
       if (this.#runs.has(id)) this.#change(id, { tokens, ttft_ms, tokens_per_s, places });
@@ -137,10 +102,10 @@ export class Runs extends ObservableV2<{
       const run = this.#runs.get(id);
       if (run) this.#change(id, { text: run.text + text });
     });
-    connection.on("run.finished", ({ run: id, outcome, tokens, ttft_ms, tokens_per_s, reason }) => {
-      this.#change(id, { state: outcome, tokens, ttft_ms, tokens_per_s, reason: reason ?? null, stopping: false });
+    connection.on("run.finished", ({ type: _, run, outcome, reason = null, ...figures }) => {
+      this.#change(run, { ...figures, state: outcome, reason, stopping: false });
     });
-    connection.on("run.card", (card) => this.#take(card));
+    connection.on("run.card", ({ type: _, ...card }) => this.#take(card));
   }
 
   get(id: string): Run | undefined {
@@ -237,47 +202,15 @@ export class Runs extends ObservableV2<{
     this.emit("engines", []);
   }
 
-  #take({ run: id, outcome, ...card }: Card & { type?: string }): void {
-    const { by, file, path, instruction, mode, model, continues, reason, undone, kept, diff } = card;
-    const { engine = "fast", chain = [], retries = null, notes = [], saw = [], text = "" } = card;
-    const { tokens, ttft_ms, tokens_per_s } = card;
-    this.#change(id, {
-      ...{ by, file, path, instruction, mode, engine, model, continues, chain, retries, reason, notes, undone, kept },
-      ...{ diff, text, saw },
-      ...{ tokens, ttft_ms, tokens_per_s, state: outcome, stopping: false },
-    });
+  #take({ run: id, outcome, ...card }: Card): void {
+    const missing: Partial<Run> = { engine: "fast", chain: [], retries: null, notes: [], saw: [], text: "" };
+    this.#change(id, { ...missing, ...card, state: outcome, stopping: false });
   }
 
   #change(id: string, change: Partial<Run>): void {
     let run = this.#runs.get(id);
     if (!run) {
-      run = {
-        ...{ id, by: { participant: "", name: "", color: "" }, file: "", path: "", instruction: "" },
-        ...{
-          mode: "edit",
-          engine: "fast",
-          model: "",
-          continues: null,
-          retries: null,
-          chain: [],
-          state: "queued",
-          position: 0,
-          behind: null,
-          since: Date.now(),
-        },
-        ...{
-          stopping: false,
-          regions: [],
-          lines: null,
-          places: null,
-          notes: [],
-          saw: [],
-          reason: null,
-          text: "",
-          diff: [],
-        },
-        ...{ tokens: 0, ttft_ms: null, tokens_per_s: null, undone: false, kept: false },
-      };
+      run = blank(id);
       this.#runs.set(id, run);
     }
     const marked = isLive(run) && run.regions;
@@ -295,8 +228,42 @@ export class Runs extends ObservableV2<{
   /** What was live on a lost connection is told again after the welcome, if it still is. */
   #forgetLive(): void {
     for (const run of this.live()) this.#runs.delete(run.id);
-    this.#early.clear();
     this.emit("reset", []);
     this.emit("regions", []);
   }
+}
+
+/** One of which nothing is known yet. */
+function blank(id: string): Run {
+  return {
+    id,
+    by: { participant: "", name: "", color: "" },
+    file: "",
+    path: "",
+    instruction: "",
+    mode: "edit",
+    engine: "fast",
+    model: "",
+    continues: null,
+    chain: [],
+    retries: null,
+    state: "queued",
+    position: 0,
+    behind: null,
+    since: Date.now(),
+    stopping: false,
+    regions: [],
+    lines: null,
+    places: null,
+    notes: [],
+    saw: [],
+    reason: null,
+    text: "",
+    diff: [],
+    tokens: 0,
+    ttft_ms: null,
+    tokens_per_s: null,
+    undone: false,
+    kept: false,
+  };
 }

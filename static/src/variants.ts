@@ -1,5 +1,6 @@
 // Several replies to one instruction, as the server tells of them: nothing of them is in the text until one is taken.
 import { ObservableV2 } from "lib0/observable";
+import { afterSync } from "./aftersync";
 import type { Connection } from "./connection";
 import { ghostOf } from "./drafts";
 import type { FileStore } from "./filestore";
@@ -35,7 +36,7 @@ type Events = {
 
 export class Variants extends ObservableV2<Events> {
   readonly #offers = new Map<string, Offer>();
-  readonly #early = new Map<string, Region>();
+  readonly #inText: (act: () => void) => void;
 
   constructor(
     readonly connection: Connection,
@@ -43,6 +44,7 @@ export class Variants extends ObservableV2<Events> {
     readonly isMe: (participant: string) => boolean,
   ) {
     super();
+    this.#inText = afterSync(connection);
     connection.on("variants.started", (message) => this.#started(message));
     connection.on("variants.shown", ({ type: _, run, ...variant }) => {
       const offer = this.#offers.get(run);
@@ -57,14 +59,8 @@ export class Variants extends ObservableV2<Events> {
       this.emit("change", []);
       this.emit("gone", [offer, message]);
     });
-    connection.on("synced", () => {
-      for (const [run, region] of this.#early) this.#hold(run, region);
-      this.#early.clear();
-      this.emit("change", []);
-    });
     connection.on("open", () => {
       this.#offers.clear();
-      this.#early.clear();
       this.emit("change", []);
     });
   }
@@ -114,17 +110,16 @@ export class Variants extends ObservableV2<Events> {
     const path = this.files.path(message.file) ?? "";
     const offer: Offer = { region: null, variants: new Map(), ...known, ...message, id, path, lines };
     this.#offers.set(id, offer);
-    if (region && !offer.region) {
-      if (this.connection.synced) this.#hold(id, region);
-      else this.#early.set(id, region);
-    }
     this.emit("change", []);
+    if (region && !offer.region) this.#inText(() => this.#hold(id, region));
     if (!known) this.emit("begin", [offer]);
   }
 
   #hold(id: string, region: Region): void {
     const offer = this.#offers.get(id);
     const text = offer && this.files.text(offer.file);
-    if (offer && text) offer.region = stick(text, region);
+    if (!offer || !text) return;
+    offer.region = stick(text, region);
+    this.emit("change", []);
   }
 }
