@@ -1,34 +1,22 @@
-// One WebSocket: y-protocols in binary frames, JSON in text frames. Owns the socket, the awareness states
-// and the knowledge of what is saved. Knows nothing of the page.
-// Nothing of the document is taken or given before the server has named its lineage, and that is ours.
-import { createDecoder, readVarString, readVarUint, readVarUint8Array } from "lib0/decoding";
-import { createEncoder, toUint8Array, writeVarUint, writeVarUint8Array } from "lib0/encoding";
+// One WebSocket: y-protocols in binary frames, JSON in text frames. Owns the socket and the knowledge of what is saved.
+// Knows nothing of the page. Nothing of the document is taken or given before the server has named its lineage.
 import { ObservableV2 } from "lib0/observable";
-import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "y-protocols/awareness";
+import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
+import { Durable } from "./durable";
+import * as frames from "./frames";
+import { Presence } from "./presence";
 import { closeSentence, isFinal, type Message, OTHER_LINEAGE, type ToClient, type ToServer, VERSION } from "./protocol";
 import { Pulse } from "./pulse";
-import { splitUpdate } from "./split";
-
-const SYNC = 0;
-const AWARENESS = 1;
-const AUTH = 2;
-const QUERY_AWARENESS = 3;
-const STEP1 = 0;
-const STEP2 = 1;
-const UPDATE = 2;
 
 // What one tick brings leaves as one frame; the first keystroke after a pause leaves at once.
 const TICK_MS = 16;
-const AWARENESS_TICK_MS = 50;
 const RETRY_FIRST_MS = 300;
 const RETRY_MOST_MS = 10_000;
 // Room for the frame's own header below `max_frame_bytes`.
 const FRAME_HEADER = 32;
 // So long after the server has passed something on, it is on the server's disk, or the server has told that it fails.
 const CONFIRMED_MS = 10_000;
-// What is too large for one frame goes in pieces of at most this size, so that answers come in between.
-const PIECE = 256_000;
 
 /** `quiet`: the socket is open, and the server does not answer. */
 export type SaveState = "connecting" | "saved" | "saving" | "offline" | "quiet" | "failing";
@@ -63,16 +51,11 @@ type Events = { [T in ToClient["type"]]: (message: Message<T>) => void } & {
 };
 
 export class Connection extends ObservableV2<Events> {
-  readonly awareness: Awareness;
   /** Whether the reason of a final close is gone, so that it need not be the end. */
   recover: (code: number) => Promise<boolean> = async () => false;
   limits: Record<string, number> = {};
   #lineage: string | null;
-  readonly #durable: Map<number, number>;
-  /** What was durable before this socket was opened: the server's first state vector must reach that far. */
-  #promised = new Map<number, number>();
-  /** What both sides held a while ago, to be confirmed unless something goes wrong until then. */
-  #candidate: Map<number, number> | null = null;
+  readonly #durable: Durable;
   #socket: WebSocket | null = null;
   #attempts = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -97,7 +80,7 @@ export class Connection extends ObservableV2<Events> {
   #saveState: SaveState = "connecting";
   #lastFlush = 0;
   #flushing = false;
-  #awarenessTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #presence: Presence;
 
   constructor(
     readonly doc: Y.Doc,
@@ -106,18 +89,14 @@ export class Connection extends ObservableV2<Events> {
   ) {
     super();
     this.#lineage = kept.lineage;
-    this.#durable = kept.durable;
+    this.#durable = new Durable(kept.durable);
     this.#unsaved = kept.lineage !== null;
-    this.awareness = new Awareness(doc);
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#queueUpdate(update);
     });
-    this.awareness.on("update", (_: unknown, origin: unknown) => {
-      if (origin === "local") this.#awarenessTimer ??= setTimeout(() => this.#sendAwareness(), AWARENESS_TICK_MS);
-    });
+    this.#presence = new Presence(doc, (update) => this.#sendPresence(update));
     this.#pulse = new Pulse({
-      // The shortest question that the server answers.
-      ask: () => this.#isOpen && this.#sendBytes(new Uint8Array([QUERY_AWARENESS])),
+      ask: () => this.#isOpen && this.#sendBytes(frames.question()),
       backlog: () => this.#socket?.bufferedAmount ?? 0,
       quiet: () => this.#showSaveState(),
       dead: () => this.#lost(1006),
@@ -127,6 +106,10 @@ export class Connection extends ObservableV2<Events> {
     addEventListener("offline", () => this.#pulse.suspect());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#hurry());
     addEventListener("pagehide", () => this.#flush());
+  }
+
+  get awareness(): Awareness {
+    return this.#presence.awareness;
   }
 
   get saveState(): SaveState {
@@ -198,7 +181,7 @@ export class Connection extends ObservableV2<Events> {
     this.#received = this.#answered = this.#agreed = false;
     this.#held = [];
     this.#sent = 0;
-    this.#promised = new Map(this.#durable);
+    this.#durable.begin();
     this.#pulse.begin();
     socket.onopen = () => {
       this.#attempts = 0;
@@ -206,8 +189,8 @@ export class Connection extends ObservableV2<Events> {
       this.emit("open", []);
       const lineage = this.#lineage === null ? {} : { lineage: this.#lineage };
       this.send({ type: "hello", version: VERSION, ...lineage });
-      this.#renewAwareness();
-      this.#sendAwareness();
+      this.#presence.renew();
+      this.#presence.tell();
       this.#askForState();
     };
     socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
@@ -251,11 +234,8 @@ export class Connection extends ObservableV2<Events> {
     this.#socket = null;
     this.#pulse.end();
     this.#received = this.#answered = this.#agreed = false;
-    this.#candidate = null;
-    const others = [...this.awareness.getStates().keys()].filter((id) => id !== this.doc.clientID);
-    removeAwarenessStates(this.awareness, others, this);
-    // Without its clock a state is taken again at once after the reconnect, not at its next renewal 15 s later.
-    for (const id of others) this.awareness.meta.delete(id);
+    this.#durable.forget();
+    this.#presence.forgetOthers();
   }
 
   /** Nothing of the server's document gets into this one, nor the other way round. */
@@ -304,61 +284,53 @@ export class Connection extends ObservableV2<Events> {
   }
 
   #readBinary(frame: Uint8Array): void {
-    const decoder = createDecoder(frame);
-    switch (readVarUint(decoder)) {
-      case SYNC: {
-        const kind = readVarUint(decoder);
-        const body = readVarUint8Array(decoder);
-        if (kind === STEP1) this.#answer(body);
-        else Y.applyUpdate(this.doc, body, this);
-        if (kind === STEP2 && !this.#received) {
+    const read = frames.read(frame);
+    if (read === null) return;
+    switch (read.kind) {
+      case "state":
+        this.#answer(read.body);
+        break;
+      case "difference":
+      case "update":
+        Y.applyUpdate(this.doc, read.body, this);
+        if (read.kind === "difference" && !this.#received) {
           this.#received = true;
           this.emit("synced", []);
           if (this.#answered) this.emit("agreed", []);
           this.#showSaveState();
         }
         break;
-      }
-      case AWARENESS:
-        applyAwarenessUpdate(this.awareness, readVarUint8Array(decoder), this);
+      case "awareness":
+        this.#presence.take(read.body);
         break;
-      case QUERY_AWARENESS:
-        this.#sendAwareness();
+      case "query":
+        this.#presence.tell();
         break;
-      case AUTH:
-        readVarUint(decoder);
-        this.emit("error", [{ type: "error", code: "forbidden", message: readVarString(decoder) }]);
+      case "denied":
+        this.emit("error", [{ type: "error", code: "forbidden", message: read.reason }]);
         break;
     }
   }
 
   /** Sends what the server lacks: all that was written while offline, and all that was on its way. */
   #answer(stateVector: Uint8Array): void {
-    const theirs = Y.decodeStateVector(stateVector);
-    // What was durable is gone: an older state was restored under the same lineage.
-    for (const [client, clock] of this.#promised) {
-      if ((theirs.get(client) ?? 0) < clock) {
-        this.#replaced("rollback");
-        return;
-      }
+    if (!this.#durable.isHeldBy(Y.decodeStateVector(stateVector))) {
+      this.#replaced("rollback");
+      return;
     }
     this.#answered = true;
     this.#queue = [];
     const difference = Y.encodeStateAsUpdate(this.doc, stateVector);
     // A viewer's answer holds known deletions at most, and is not counted.
     if (this.#viewer && difference[0] === 0) this.#setUnsaved(false);
-    if (difference.byteLength <= this.frameLimit) this.#sendSync(STEP2, difference);
-    else for (const piece of this.#pieces(difference)) this.#sendSync(UPDATE, piece);
+    if (difference.byteLength <= this.frameLimit) this.#sendSync(frames.STEP2, difference);
+    else for (const piece of frames.pieces(difference, this.frameLimit)) this.#sendSync(frames.UPDATE, piece);
     if (this.#received) this.emit("agreed", []);
     this.#showSaveState();
   }
 
-  #pieces(update: Uint8Array): Uint8Array[] {
-    return splitUpdate(update, Math.min(PIECE, this.frameLimit));
-  }
-
   #askForState(): void {
-    this.#sendSync(STEP1, Y.encodeStateVector(this.doc));
+    this.#sendSync(frames.STEP1, Y.encodeStateVector(this.doc));
   }
 
   #queueUpdate(update: Uint8Array): void {
@@ -376,31 +348,13 @@ export class Connection extends ObservableV2<Events> {
     this.#flushing = false;
     if (!this.#answered || !this.#isOpen || this.#queue.length === 0) return;
     this.#lastFlush = performance.now();
-    let group: Uint8Array[] = [];
-    let size = 0;
-    const sendGroup = () => {
-      if (group.length > 0) this.#sendSync(UPDATE, Y.mergeUpdates(group));
-      group = [];
-      size = 0;
-    };
-    for (const update of this.#queue.flatMap((each) =>
-      each.byteLength > this.frameLimit ? this.#pieces(each) : [each],
-    )) {
-      if (size + update.byteLength > this.frameLimit) sendGroup();
-      group.push(update);
-      size += update.byteLength;
-    }
-    sendGroup();
+    for (const frame of frames.merged(this.#queue, this.frameLimit)) this.#sendSync(frames.UPDATE, frame);
     this.#queue = [];
   }
 
-  #sendSync(kind: number, body: Uint8Array): void {
-    const encoder = createEncoder();
-    writeVarUint(encoder, SYNC);
-    writeVarUint(encoder, kind);
-    writeVarUint8Array(encoder, body);
-    if (kind !== STEP1) this.#sent++;
-    if (this.#isOpen) this.#sendBytes(toUint8Array(encoder));
+  #sendSync(step: number, body: Uint8Array): void {
+    if (step !== frames.STEP1) this.#sent++;
+    if (this.#isOpen) this.#sendBytes(frames.sync(step, body));
   }
 
   #sendBytes(data: Uint8Array<ArrayBuffer> | string): void {
@@ -408,41 +362,23 @@ export class Connection extends ObservableV2<Events> {
     this.#pulse.sent(data.length);
   }
 
-  /** When the old socket closed, the server took our state away with a later clock: go beyond that one. */
-  #renewAwareness(): void {
-    const meta = this.awareness.meta.get(this.doc.clientID);
-    if (meta) meta.clock += 2;
-  }
-
-  #sendAwareness(): void {
-    clearTimeout(this.#awarenessTimer);
-    this.#awarenessTimer = undefined;
-    if (!this.#isOpen || this.awareness.getLocalState() === null) return;
+  #sendPresence(update: Uint8Array): void {
+    if (!this.#isOpen) return;
     // A caret may stand on a character that still waits in the queue.
     this.#flush();
-    const encoder = createEncoder();
-    writeVarUint(encoder, AWARENESS);
-    writeVarUint8Array(encoder, encodeAwarenessUpdate(this.awareness, [this.doc.clientID]));
-    this.#socket?.send(toUint8Array(encoder));
+    this.#socket?.send(frames.awareness(update));
   }
 
   /** Counts frames, not clocks: a deletion has no clock. */
   #saved({ client, clock, updates }: Message<"saved">): void {
     if (this.#answered && this.#queue.length === 0 && updates >= this.#sent) this.#setUnsaved(false);
-    if (client === this.doc.clientID && clock > (this.#durable.get(client) ?? 0)) {
-      this.#durable.set(client, clock);
-      this.emit("durable", [client, clock]);
-    }
+    if (client === this.doc.clientID && this.#durable.raise(client, clock)) this.emit("durable", [client, clock]);
     this.#showSaveState();
   }
 
   #confirm(): void {
-    const found = this.#candidate;
-    if (found && !this.#failing) {
-      for (const [client, clock] of found) this.#durable.set(client, Math.max(clock, this.#durable.get(client) ?? 0));
-      this.emit("confirmed", []);
-    }
-    this.#candidate = this.#saveState === "saved" ? Y.decodeStateVector(Y.encodeStateVector(this.doc)) : null;
+    const held = this.#saveState === "saved" ? this.doc : null;
+    if (this.#durable.confirm(held, this.#failing !== "")) this.emit("confirmed", []);
   }
 
   #setUnsaved(unsaved: boolean): void {

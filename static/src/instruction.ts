@@ -1,9 +1,8 @@
-// The instruction bar: at the bottom of the editor, or the same input at the caret. Also the strip that
-// shows what runs, with Stop.
+// The instruction bar: at the bottom of the editor, or the same input at the caret.
 import type { Aim } from "./aim";
 import type { AskMode } from "./askmode";
 import type { Connection } from "./connection";
-import { h, mod, need, setIcon } from "./dom";
+import { mod, need, setIcon } from "./dom";
 import { DraftHint } from "./drafthint";
 import type { Draft, Drafts } from "./drafts";
 import type { Editor } from "./editor";
@@ -12,8 +11,7 @@ import { Floating } from "./floating";
 import { banner, clearBanner, toast } from "./notices";
 import { INSTRUCTION_LIMIT, type Model } from "./protocol";
 import type { Rights } from "./rights";
-import { isLive, type Run, type Runs } from "./runs";
-import { figures } from "./timeline";
+import { isLive, type Runs } from "./runs";
 import { TypingLines } from "./typing";
 import type { Variants } from "./variants";
 
@@ -44,8 +42,6 @@ export class InstructionBar {
   readonly #button = need<HTMLButtonElement>("#run-button");
   readonly #more = need<HTMLButtonElement>("#run-more");
   readonly #typing: TypingLines;
-  readonly #strip = need("#strip");
-  readonly #stop = need<HTMLButtonElement>("#stop-button");
   readonly #o: Options;
   readonly #history: string[] = [];
   #at = 0;
@@ -98,12 +94,11 @@ export class InstructionBar {
     runs.on("change", (run) => {
       this.#typing.clear(run.by.participant);
       if (options.isMe(run.by.participant)) this.#given = "";
-      this.#showRuns();
+      this.#showButton();
       // While the model writes there are no drafts.
       if (!isLive(run) && runs.live().length === 0) this.#tellAgain(RETRY_MS);
     });
-    runs.on("reset", () => this.#showRuns());
-    setInterval(() => this.#showFigures(), 200);
+    runs.on("reset", () => this.#showButton());
     options.rights.on("change", () => this.#showRights());
     this.#listen();
     this.#showRights();
@@ -131,9 +126,7 @@ export class InstructionBar {
       editor.focus();
     }
     this.#form.hidden = !rights.may("instruct");
-    this.#stop.hidden = !rights.may("stop");
     this.#showButton();
-    this.#showRuns();
   }
 
   /** Moves the input to the caret, where there is room for that. */
@@ -177,17 +170,12 @@ export class InstructionBar {
       menu.hidePopover();
       this.#askVariants();
     });
-    this.#stop.addEventListener("click", () => this.#stopLive());
     editor.on("open", () => this.#showButton());
     addEventListener("keydown", (event) => {
       if (!(event.metaKey || event.ctrlKey) || event.altKey || event.shiftKey) return;
-      if (event.key === "k" || event.key === "K") {
-        event.preventDefault();
-        this.openAtCaret();
-      } else if (event.key === ".") {
-        event.preventDefault();
-        this.#stopLive();
-      }
+      if (event.key !== "k" && event.key !== "K") return;
+      event.preventDefault();
+      this.openAtCaret();
     });
   }
 
@@ -336,16 +324,6 @@ export class InstructionBar {
     this.#given = "";
   }
 
-  #stopLive(): void {
-    const live = this.#o.runs.live();
-    const offer = this.#o.variants.mine();
-    if (live.length === 0 && offer && this.#o.rights.may("stop")) this.#o.variants.drop(offer);
-    if (live.length === 0 || !this.#o.rights.may("stop")) return;
-    if (!this.#o.runs.stop(live.length === 1 ? live[0] : undefined)) {
-      toast("You are offline: Stop cannot reach the server.", "error");
-    }
-  }
-
   #fit(): void {
     this.#input.style.height = "auto";
     this.#input.style.height = `${Math.min(this.#input.scrollHeight, 160)}px`;
@@ -399,35 +377,6 @@ export class InstructionBar {
     need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
     pill.title = model.detail;
     this.#showButton();
-  }
-
-  #showRuns(): void {
-    const live = this.#o.runs.live();
-    this.#strip.hidden = live.length === 0;
-    this.#showButton();
-    const run = live.at(-1);
-    if (!run) return;
-    const stopping = live.every((each) => each.stopping);
-    const whose = this.#whose(run);
-    need("#strip-text").replaceChildren(
-      h("strong", {}, live.length > 1 ? `${live.length} runs` : whose),
-      " ",
-      run.state === "queued" ? (run.position > 1 ? `waits, place ${run.position}: ` : "is about to begin: ") : "",
-      h("q", {}, run.instruction),
-    );
-    this.#showFigures();
-    this.#stop.disabled = stopping;
-    const label = stopping ? "Stopping…" : live.length > 1 ? `Stop all ${live.length}` : "Stop";
-    need("#stop-label").textContent = label;
-  }
-
-  #whose(run: Run): string {
-    return this.#o.isMe(run.by.participant) ? "Your run" : `${run.by.name}’s run`;
-  }
-
-  #showFigures(): void {
-    const run = this.#o.runs.live().at(-1);
-    if (run) need("#strip-figures").textContent = figures(run);
   }
 }
 

@@ -31,6 +31,7 @@ import { showSaveState } from "./savestate";
 import { setUpSettings } from "./settings";
 import { copyText, Share } from "./share";
 import { DocumentSize } from "./size";
+import { Strip } from "./strip";
 import { Timeline } from "./timeline";
 import { VariantPanel } from "./variantpanel";
 import { Variants } from "./variants";
@@ -172,6 +173,7 @@ function start(joined: Joined, away: boolean): void {
   askMode.on("ask", () => panels.closeSheets());
   const asked = () => panels.set("timeline", true);
   new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, aim, askMode, asked });
+  new Strip({ runs, variants, rights, isMe });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);
   setUpSettings({ session, connection, rights, files, runs, drafts });
