@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 # Key in a GGUF: the least probability that each token must have, 0 to 1.
 CERTAINTY = "ensemble.least_certainty"
-# What is looked at before the first of it is written: all of a small edit, and not so much that people would wait for it.
-HELD_TOKENS = 48
+# What is looked at before the first of it is written: nearly all of a small edit, and so little that nobody waits for it.
+HELD_TOKENS = 16
 UNSURE = "The model was not sure enough of what is meant, so it changed nothing. Three variants (Ctrl+Enter) show what it would try."
 
 
