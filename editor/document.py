@@ -233,9 +233,3 @@ def utf16_to_bytes(text: str, position: int) -> int:
         return max(0, min(position, len(text)))
     units = text.encode("utf-16-le")[: 2 * max(0, position)]
     return len(units.decode("utf-16-le", "ignore").encode())
-
-
-def bytes_to_utf16(text: str, position: int) -> int:
-    if text.isascii():
-        return position
-    return len(text.encode()[:position].decode("utf-8", "ignore").encode("utf-16-le")) // 2

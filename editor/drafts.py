@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from editor.document import Delta
@@ -19,10 +20,11 @@ from editor.members import Member, Person
 from editor.pace import PATIENCE, Pace
 from editor.places import place, where
 from editor.protocol import utf16_length
+from editor.regions import Region
 from editor.replacements import Replacement, of_reply
 from editor.room import Room
-from editor.run import Request
-from inference.api import Engine, Event, Finished, Task
+from editor.run import Replay, Request, make_task
+from inference.api import Engine, Event, Finished, Progress, Task
 
 # A first letter or two say nothing of what is wanted, and a draft of them would only flicker.
 SHORTEST = 4
@@ -30,18 +32,22 @@ SHORTEST = 4
 
 @dataclass(eq=False)
 class Draft:
-    """``start``: the region's first byte in the file as it stands; ``old``: its text, which has not changed unless it is ``touched``."""
+    """Of one region, or of several as one: ``old`` is the text from the first one's beginning to the last one's end, which has
+    not changed unless it is ``touched``, and ``start`` its first byte in the file as it stands. ``inside``: the regions within it.
+    ``wrote``: when the first and the newest events of a reply came, by the monotonic clock."""
 
     id: str
     by: Person
     file: str
     instruction: str
-    task: Task
+    tasks: tuple[Task, ...]
     start: int
     old: str
+    inside: tuple[Region, ...]
     asked: float
     unwatch: Callable[[], None] = lambda: None
-    events: list[Event] = field(default_factory=list)
+    replies: dict[int, list[Event]] = field(default_factory=dict)
+    wrote: tuple[float, float] = (0.0, 0.0)
     edits: list[Replacement] = field(default_factory=list)
     done: bool = False
     touched: bool = False
@@ -49,6 +55,13 @@ class Draft:
     @property
     def end(self) -> int:
         return self.start + size(self.old)
+
+    def key(self, number: int) -> str:
+        """Names the request for one of its regions to the engine."""
+        return f"{self.id}.{number + 1}" if len(self.tasks) > 1 else self.id
+
+    def ended(self, number: int) -> bool:
+        return isinstance(next(reversed(self.replies.get(number, ())), None), Finished)
 
 
 class Drafts:
@@ -71,32 +84,35 @@ class Drafts:
             return "off"
         return "paused" if self._pace.paused else "on"
 
-    def typed(self, request: Request, aim: tuple[int, Task] | None, busy: bool) -> bool:
+    def typed(self, request: Request, text: str, chosen: Sequence[Region], busy: bool) -> bool:
         """An instruction as it stands after a keystroke. Whether a draft is made of it: then nothing need be warmed.
 
-        ``aim``: what a run of it would be about, with the region's first byte; None where there is nothing to draft.
+        ``chosen``: the regions of the file's text that a run of it would rewrite; empty where there is nothing to draft.
         ``busy``: the model is writing in this room. Drafts give way to runs."""
         person = request.by
         known = self._drafts.get(person.id)
-        if aim is None or busy or self.state == "off" or len(request.instruction) < SHORTEST:
+        most = self._pace.places or self._room.limits.parallel_windows
+        if not 0 < len(chosen) <= most or busy or self.state == "off" or len(request.instruction) < SHORTEST:
             self.drop(person.id)
             return False
-        start, task = aim[0], replace(aim[1], draft=True)
-        if known and known.task == task and (known.file, known.start) == (request.file, start):
+        start, old, inside = _span(text, chosen)
+        tasks = tuple(replace(make_task(self._room, self._engine, request, text, region), draft=True) for region in chosen)
+        if known and known.tasks == tasks and (known.file, known.start) == (request.file, start):
             return True
         if (known is None and len(self._drafts) >= self._room.limits.drafts) or not self._pace.may():
             self.drop(person.id)
             return False
-        self._begin(Draft(secrets.token_hex(6), person, request.file, request.instruction, task, start, task.region, time.perf_counter()))
+        self._begin(Draft(secrets.token_hex(6), person, request.file, request.instruction, tasks, start, old, inside, time.monotonic()))
         return True
 
-    def reply(self, request: Request, start: int, old: str) -> list[Event] | None:
-        """The whole reply to a request, if there is a draft of it: the same instruction, and the same region of the same text."""
+    def reply(self, request: Request, text: str, chosen: Sequence[Region]) -> Replay | None:
+        """The whole reply to a request, if there is a draft of it: the same instruction, and the same regions of the same text."""
         draft = self._drafts.get(request.by.id)
         if draft is None or draft.touched or not draft.edits:
             return None
-        same = (draft.file, draft.instruction, draft.start, draft.old) == (request.file, request.instruction, start, old)
-        return draft.events if same else None
+        if (draft.file, draft.instruction, draft.start, draft.old, draft.inside) != (request.file, request.instruction, *_span(text, chosen)):
+            return None
+        return Replay([(region, draft.replies[number]) for number, region in enumerate(chosen)], draft.wrote)
 
     def drop(self, participant: str, why: str = "") -> None:
         """Ends a person's draft and takes it off everybody's screen. ``why``: ``changed`` where it is worth another try."""
@@ -157,16 +173,29 @@ class Drafts:
             unwatch()
 
         draft.unwatch = end
-        self._engine.start(draft.id, draft.task, lambda events: self._listen(draft, events))
+        self._ask_more(draft)
+
+    def _ask_more(self, draft: Draft) -> None:
+        """As many of its regions at the same time as of a run's."""
+        free = self._room.limits.parallel_windows - sum(not draft.ended(number) for number in draft.replies)
+        for number in range(len(draft.replies), min(len(draft.replies) + free, len(draft.tasks))):
+            draft.replies[number] = []
+            self._engine.start(draft.key(number), draft.tasks[number], partial(self._listen, draft, number))
 
     def _close(self, draft: Draft) -> None:
         if not draft.done:
             draft.done = True
-            self._engine.stop(draft.id)
-            self._pace.given_up((time.perf_counter() - draft.asked) * 1000)
+            for number in draft.replies:
+                if not draft.ended(number):
+                    self._engine.stop(draft.key(number))
+            self._pace.given_up(self._took(draft))
         draft.unwatch()
         if self._drafts.get(draft.by.id) is draft:
             del self._drafts[draft.by.id]
+
+    def _took(self, draft: Draft) -> float:
+        """Milliseconds since its keystroke, for each of its places."""
+        return (time.monotonic() - draft.asked) * 1000 / len(draft.tasks)
 
     def _too_slow(self, draft: Draft) -> None:
         if not draft.done:
@@ -187,23 +216,27 @@ class Drafts:
         if self._drafts.get(draft.by.id) is draft:
             self.drop(draft.by.id, "changed")
 
-    def _listen(self, draft: Draft, events: Sequence[Event]) -> None:
+    def _listen(self, draft: Draft, number: int, events: Sequence[Event]) -> None:
         if draft.done or draft.touched:
             return
-        draft.events += events
+        if any(isinstance(event, Progress | Finished) for event in events):
+            now = time.monotonic()
+            draft.wrote = (draft.wrote[0] or now, now)
+        draft.replies[number] += events
         finished = events[-1]
         if not isinstance(finished, Finished):
             return
+        if finished.outcome not in ("done", "declined") or finished.revert:
+            # A quick failure is no quick draft; and what a run would make of one place's is not worth drawing.
+            return self.drop(draft.by.id)
+        self._ask_more(draft)
+        if not all(draft.ended(each) for each in range(len(draft.tasks))):
+            return
         draft.done = True
-        took = (time.perf_counter() - draft.asked) * 1000
-        if finished.outcome in ("done", "declined"):
-            self._pace.took(took)
-        else:
-            self._pace.given_up(took)  # a quick failure is no quick draft
+        self._pace.took(self._took(draft))
         if self._drafts.get(draft.by.id) is not draft:
             return  # that was one too slow, and all are gone
-        if finished.outcome == "done" and not finished.revert:
-            draft.edits = of_reply(draft.old, draft.events)
+        draft.edits = [edit for each, region in enumerate(draft.inside) for edit in _within(draft.old, region, draft.replies[each])]
         if not draft.edits:
             return self.drop(draft.by.id)
         # Positions are those of the text as everybody has it.
@@ -212,25 +245,51 @@ class Drafts:
 
     def _shown(self, draft: Draft) -> dict[str, Any]:
         text = self._room.document.text(draft.file)
-        region = place(text, where(text, draft))
+        span = where(text, draft)
+        region = place(text, span)
         return {
             "id": draft.id,
             "by": draft.by.public(),
             "file": draft.file,
             "instruction": draft.instruction,
             "region": region,
+            "regions": [place(text, _behind(span, inside)) for inside in draft.inside],
             **drawn(draft.old, draft.edits, region["from"]),
         }
 
 
 def drawn(old: str, edits: list[Replacement], begin: int) -> dict[str, Any]:
     """The edits in UTF-16 units of a file in which the region begins at ``begin``, and what the region must hold for them."""
+    placed = []
+    at, units = 0, begin
+    for edit in edits:
+        start = units + utf16_length(old[at : edit.start])
+        at, units = edit.end, start + utf16_length(old[edit.start : edit.end])
+        placed.append({"from": start, "to": units, "text": edit.text})
     return {
         "check": zlib.crc32(old.encode()),
-        "edits": [
-            {"from": begin + utf16_length(old[: edit.start]), "to": begin + utf16_length(old[: edit.end]), "text": edit.text} for edit in edits
-        ],
+        "edits": placed,
     }
+
+
+def _span(text: str, chosen: Sequence[Region]) -> tuple[int, str, tuple[Region, ...]]:
+    """Several regions of a text as one: its first byte, its text, and the regions within that."""
+    begin, end, above = chosen[0].start, chosen[-1].end, chosen[0].first - 1
+    inside = tuple(Region(each.start - begin, each.end - begin, each.first - above, each.last - above) for each in chosen)
+    return size(text[:begin]), text[begin:end], inside
+
+
+def _behind(span: Region, inside: Region) -> Region:
+    above = span.first - 1
+    return Region(span.start + inside.start, span.start + inside.end, above + inside.first, above + inside.last)
+
+
+def _within(old: str, region: Region, events: Sequence[Event]) -> list[Replacement]:
+    """What a reply to one region does to the text that it is in."""
+    if not isinstance(events[-1], Finished) or events[-1].outcome != "done":
+        return []
+    edits = of_reply(old[region.start : region.end], events)
+    return [replace(edit, start=edit.start + region.start, end=edit.end + region.start) for edit in edits]
 
 
 def moved(start: int, end: int, change: Delta) -> int | None:

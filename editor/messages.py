@@ -243,7 +243,12 @@ TO_CLIENT: dict[str, Message] = {
                 _BY,
                 _FILE,
                 _INSTRUCTION,
-                _REGION,
+                Field(
+                    "region",
+                    dict,
+                    "as in `run.started`; of several, from the first one's beginning to the last one's end: what the edits were made for",
+                ),
+                Field("regions", list, "all of them, as in `run.started`"),
                 *_EDITS,
             ),
         ),

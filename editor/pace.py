@@ -33,8 +33,14 @@ class Pace:
 
     @property
     def middle_ms(self) -> float | None:
-        """The median of the last drafts, from the keystroke to the finished draft; None before the first."""
+        """The median of the last drafts, from the keystroke to the finished draft, for each of its places; None before the first."""
         return statistics.median(self._times) if self._times else None
+
+    @property
+    def places(self) -> int:
+        """Of how many places at once a draft still comes within the bound, by what was measured; 0 before the first."""
+        middle = self.middle_ms
+        return 0 if middle is None else max(1, int(self.bound_ms / max(middle, 1)))
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Tells when it pauses and when it goes on. Returns what ends it."""

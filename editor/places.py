@@ -28,7 +28,7 @@ def where(text: str, lying: Lying) -> Region:
 
 def place(text: str, region: Region) -> dict[str, int]:
     """A region of the text in the protocol's terms."""
-    start, end = (utf16_length(text[:at]) if not text.isascii() else at for at in (region.start, region.end))
+    start, end = utf16_length(text[: region.start]), utf16_length(text[: region.end])
     return {"from": start, "to": end, "first_line": region.first, "last_line": region.last}
 
 

@@ -80,7 +80,7 @@ CLOSES: tuple[Close, ...] = (
 
 def utf16_length(text: str) -> int:
     """Length in UTF-16 code units, the unit of every position in the protocol."""
-    return len(text) + sum(1 for c in text if c > "\uffff")
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def check(message: Any) -> dict[str, Any]:

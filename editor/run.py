@@ -51,10 +51,15 @@ Lines = tuple[int, str]
 
 @dataclass(frozen=True)
 class Replay:
-    """A reply that is complete already: ``events`` as an engine gave them for ``region`` of the file as it is now, with its Finished."""
+    """Replies that are complete already. ``places``: regions of the file as it is now, in ascending order, and what an engine
+    said of each, with its Finished. ``wrote``: when the first and the last token came, by the monotonic clock."""
 
-    region: Region
-    events: Sequence[Event]
+    places: Sequence[tuple[Region, Sequence[Event]]]
+    wrote: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def regions(self) -> list[Region]:
+        return [region for region, _ in self.places]
 
 
 class Owner(Protocol):
@@ -199,8 +204,11 @@ class Run:
         self._unwatch = document.watch(file, self._watched)
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", file, region, text) for number, region in enumerate(regions, 1)]
         if self.replay:
-            # What the model saw is known before anybody is told of the run.
-            self.parts[0].hear([event for event in self.replay.events if isinstance(event, Started)])
+            self._wrote_at = self.replay.wrote
+            for part, (_, events) in zip(self.parts, self.replay.places, strict=True):
+                part.asked = True
+                # What the model saw is known before anybody is told of the run.
+                part.hear([event for event in events if isinstance(event, Started)])
         self.model = self.engine.info.name
         self.state = "streaming"
         self._presence = ModelPresence(self._room, self.model, file)
@@ -208,11 +216,10 @@ class Run:
 
     def begin(self) -> None:
         """Asks the engine, or applies the reply that is there already."""
-        if self.replay:
-            (part,) = self.parts
-            part.asked = True
-            return self._listen(part, [event for event in self.replay.events if not isinstance(event, Started)])
-        self._ask_more()
+        if self.replay is None:
+            return self._ask_more()
+        for part, (_, events) in zip(self.parts, self.replay.places, strict=True):
+            self._listen(part, [event for event in events if not isinstance(event, Started)])
 
     def _ask_more(self) -> None:
         """As many parts are written at the same time as the limit allows. Raises KeyError where the file is gone."""
@@ -242,7 +249,7 @@ class Run:
             return
         notes, tokens = (self.notes, part.saw), part.tokens
         operations = part.read(events)
-        if part.tokens != tokens:
+        if part.tokens != tokens and not self.replay:
             now = time.monotonic()
             self._wrote_at = (self._wrote_at[0] or now, now)
         if (self.notes, part.saw) != notes:

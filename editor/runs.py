@@ -16,7 +16,6 @@ from editor import regions, told
 from editor.again import Again
 from editor.cards import Cards
 from editor.drafts import Drafts
-from editor.edits import size
 from editor.engines import DEEP, FAST, Engines
 from editor.members import Member
 from editor.outcomes import outcome_of
@@ -73,11 +72,8 @@ class Runs:
                 pass  # it is said when the run is asked for
         self._room.tell(member, "instruction.region", file=file, regions=[place(content, region) for region in chosen])
         busy = bool(self._active) or self.variants.chosen_by(member.person)
-        task = make_task(self._room, self._engine, request, content, chosen[0]) if chosen else None
-        # Drafts are made of one place only.
-        aim = (size(content[: chosen[0].start]), task) if task and len(chosen) == 1 else None
-        if not self.drafts.typed(request, aim, busy) and task and self._engine.info.state == "ready":
-            self._engine.warm(task)
+        if not self.drafts.typed(request, content, chosen, busy) and chosen and self._engine.info.state == "ready":
+            self._engine.warm(make_task(self._room, self._engine, request, content, chosen[0]))
 
     def _typed_question(self, member: Member, request: Request) -> None:
         self.drafts.drop(member.person.id)
@@ -108,13 +104,9 @@ class Runs:
         """The reply that a run of this request would get, if a draft has brought it already."""
         try:
             content = self._text(request.file)
-            region, *more = self._choose(content, request)
+            return self.drafts.reply(request, content, self._choose(content, request))
         except ProtocolError:
             return None  # said when the run begins
-        if more:
-            return None
-        events = self.drafts.reply(request, size(content[: region.start]), content[region.start : region.end])
-        return Replay(region, events) if events else None
 
     def ask(self, member: Member, question: str, file: str, selection: dict[str, int] | None, engine: str = FAST) -> Run:
         """A question is answered in the timeline; nothing is edited. Where the usual model cannot answer, the second one does."""
@@ -178,8 +170,8 @@ class Runs:
             lines=lines,
             replay=replay,
         )
-        if replay and self._overlapping(request, replay.region) is None:
-            self._stream(run, [replay.region])
+        if replay and self._overlapping(request, replay.regions) is None:
+            self._stream(run, replay.regions)
             return run
         run.replay = None  # in a while the text will be another
         if run.engine.info.state == "ready":
@@ -272,7 +264,7 @@ class Runs:
         return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
 
     def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
-        if other := self._overlapping(request, replay.region):
+        if other := self._overlapping(request, replay.regions):
             raise ProtocolError("busy", f"The model is rewriting these lines for {other.request.by.name} just now: wait until it ends, or stop it.")
         return self.begin(request, chain=chain, replay=replay).id
 
@@ -304,12 +296,12 @@ class Runs:
         # Where its lines have changed it is a new choice, as for a new instruction.
         return still if still and len(still) == len(found) else list(self._choose(text, run.request))
 
-    def _overlapping(self, request: Request, region: regions.Region) -> Run | None:
+    def _overlapping(self, request: Request, chosen: Sequence[regions.Region]) -> Run | None:
         """The streaming run that rewrites some of these lines."""
         text = self._text(request.file)
         if request.mode == "ask":
             return None
-        return next((other for other in self._active.values() if other.overlaps(request.file, text, region)), None)
+        return next((other for region in chosen for other in self._active.values() if other.overlaps(request.file, text, region)), None)
 
     # The queue: see queue.Turn.
 
@@ -328,7 +320,7 @@ class Runs:
         if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
             return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
         try:
-            other = next((other for region in self._regions(run) if (other := self._overlapping(run.request, region))), None)
+            other = self._overlapping(run.request, self._regions(run))
         except ProtocolError:
             return ""  # it is said when the run begins
         run.behind = other.id if other else None

@@ -307,7 +307,7 @@ class Variants:
             notes = [event for event in events if isinstance(event, Note)]
             events = [*notes, Hunk(1, region.last - region.first + 1), Text(new + "\n")]
             note += " What people had changed in these lines meanwhile was kept."
-        return Replay(region, [*events, replace(last, reason=note)])
+        return Replay([(region, [*events, replace(last, reason=note)])])
 
     def _announce(self, offer: Offer) -> None:
         self._room.flush()

@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from editor.document import Document, bytes_to_utf16
+from editor.document import Document
 from editor.drafts import Drafts
 from editor.edits import RegionDiff, size
 from editor.live import LiveRegion
 from editor.members import Person
 from editor.pace import Pace
+from editor.protocol import utf16_length
+from editor.regions import Region, region_of
 from editor.replacements import apply, of_reply, operations
 from editor.run import Request
 from editor.variants import merged
@@ -27,7 +29,8 @@ class Room:
     def __init__(self, content: str) -> None:
         self.document = Document((), lambda update, origin: None)
         self.file = self.document.add_file("a.py", content)
-        self.limits = SimpleNamespace(drafts=4)
+        self.session = "s"
+        self.limits = SimpleNamespace(drafts=4, parallel_windows=3)
         self.members: set[Any] = set()
         self.drafts = True
         self.shown: dict[str, dict[str, Any]] = {}
@@ -77,16 +80,15 @@ def test_a_draft_fits_the_text_or_is_gone(lines, data):
     room, engine = Room("\n".join(lines)), Engine()
     person = Person("p1", "Ada", "#c2410c", "editor", "edit")
 
-    def aim(request: Request) -> tuple[int, Task]:
-        content = room.document.text(room.file)
-        rows = content.split("\n")
-        first = min(request.selection["anchor"], len(rows) - 1) if request.selection else 0
-        last = min(first + 2, len(rows) - 1)
-        start = sum(len(row) + 1 for row in rows[:first])
-        end = start + len("\n".join(rows[first : last + 1]))
-        task = Task("s", person.id, "a.py", content[:start], content[start:end], content[end:], request.instruction)
-        return size(content[:start]), task
+    def aim(content: str, row: int) -> list[Region]:
+        """A few lines, or some of them here and there."""
+        lines = content.split("\n")
+        last = min(row + data.draw(st.integers(1, 4)), len(lines) - 1)
+        if data.draw(st.booleans()):
+            return [region_of(lines, row, last)]
+        return [region_of(lines, number, number) for number in range(row, last + 1) if data.draw(st.booleans()) or number == row]
 
+    aims: dict[str, int] = {}
     drafts = Drafts(room, engine, Pace(10**9))  # type: ignore[arg-type]
     for step in range(data.draw(st.integers(1, 8))):
         content = room.document.text(room.file)
@@ -94,10 +96,12 @@ def test_a_draft_fits_the_text_or_is_gone(lines, data):
         if kind == "type":
             row = data.draw(st.integers(0, content.count("\n")))
             request = Request(person, f"change {step}", room.file, {"anchor": row, "head": row})
-            drafts.typed(request, aim(request), False)
+            chosen = aim(content, row)
+            drafts.typed(request, content, chosen, False)
+            aims[request.instruction] = len(chosen)
         elif kind == "reply":
-            new = data.draw(text)
-            engine.reply([Hunk(1, 1), Text(new + "\n")])
+            for _ in range(data.draw(st.integers(1, 4))):
+                engine.reply([Hunk(1, 1), Text(data.draw(text) + "\n")])
         else:
             a = data.draw(st.integers(0, len(content)))
             b = data.draw(st.integers(a, min(len(content), a + 6)))
@@ -114,13 +118,32 @@ def test_a_draft_fits_the_text_or_is_gone(lines, data):
             assert start == 0 or content[start - 1] == "\n", "whole lines"
             if not draft.edits:
                 continue
-            taken = drafts.reply(Request(person, draft.instruction, room.file), draft.start, draft.old)
-            assert taken is draft.events
-            assert apply(draft.old, of_reply(draft.old, taken)) == apply(draft.old, draft.edits)
+            assert len(draft.inside) == aims[draft.instruction]
+            above = content.count("\n", 0, start)
+            now = [region_of(content.split("\n"), above + each.first - 1, above + each.last - 1) for each in draft.inside]
+            taken = drafts.reply(Request(person, draft.instruction, room.file), content, now)
+            assert taken and taken.regions == now
+            # All places one by one, as their parts do; from the last on, so that none moves another.
+            result = content
+            for region, events in reversed(taken.places):
+                old = content[region.start : region.end]
+                result = result[: region.start] + apply(old, of_reply(old, events)) + result[region.end :]
+            assert result == content[:start] + apply(draft.old, draft.edits) + content[start + len(draft.old) :]
+            elsewhere = [*now[:-1], region_of(content.split("\n"), now[-1].first - 1, now[-1].first - 1)]
+            if elsewhere != now:
+                assert drafts.reply(Request(person, draft.instruction, room.file), content, elsewhere) is None
         shown = room.shown.get(person.id)
         if shown and (mine := drafts._drafts.get(person.id)) and mine.edits:
             assert shown["instruction"] == mine.instruction
-            assert bytes_to_utf16(content, mine.end) - bytes_to_utf16(content, mine.start) == shown["region"]["to"] - shown["region"]["from"]
+            assert utf16_length(mine.old) == shown["region"]["to"] - shown["region"]["from"]
+            assert len(shown["regions"]) == aims[mine.instruction]
+            # A page draws it in its own text, in UTF-16 units.
+            units = content.encode("utf-16-le")
+            moved = 2 * (len(content.encode()[: mine.start].decode().encode("utf-16-le")) // 2 - shown["region"]["from"])
+            for edit in reversed(shown["edits"]):
+                units = units[: 2 * edit["from"] + moved] + edit["text"].encode("utf-16-le") + units[2 * edit["to"] + moved :]
+            begin = len(content.encode()[: mine.start].decode())
+            assert units.decode("utf-16-le") == content[:begin] + apply(mine.old, mine.edits) + content[begin + len(mine.old) :]
     drafts.drop_all()
     assert not room.shown and not engine.listeners
 

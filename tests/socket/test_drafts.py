@@ -156,6 +156,32 @@ async def test_enter_takes_the_draft_and_the_text_is_what_a_run_writes(server: S
         await grace.wait(lambda: str(grace.text_of("greet.py")) == LONG)
 
 
+async def test_a_draft_of_many_places_stands_in_all_of_them_and_enter_takes_them_as_one_run(server: Server) -> None:
+    text = "# 😀\nLIMIT = 5\n\n\n" + "\n\n\n".join(f"def area_{number}(size):\n    return size * LIMIT + {number}" for number in range(3)) + "\n"
+    wanted = "rename LIMIT to MOST"
+    session = server.session(("a.py", text))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        await grace.ready("a.py")
+        for length in range(1, len(wanted) + 1):
+            ada.send("instruction.typed", text=wanted[:length], file=file, selection={"anchor": 0, "head": 0})
+        shown = await drafted(grace, wanted)
+        assert len(shown["regions"]) == 4
+        assert shown["region"]["first_line"] == shown["regions"][0]["first_line"] <= 2
+        assert shown["region"]["to"] == shown["regions"][-1]["to"]
+        assert str(grace.text_of("a.py")) == text
+        seen = len(grace.messages)
+        ada.send("run.start", instruction=wanted, file=file, selection={"anchor": 0, "head": 0})
+        started = await grace.message("run.started", after=seen)
+        assert started["regions"] == shown["regions"]
+        card = await grace.message("run.card", run=started["run"])
+        assert card["outcome"] == "done" and " of 4 places changed." in card["reason"]
+        assert str(grace.text_of("a.py")) == applied(text, shown) != text
+        assert "LIMIT" not in server.text(session, "a.py")
+        ada.send("run.undo", run=started["run"])
+        await grace.wait(lambda: str(grace.text_of("a.py")) == text)
+
+
 async def test_enter_runs_as_usual_where_the_draft_is_of_something_else(server: Server) -> None:
     session = server.session(("greet.py", LONG))
     async with join(server, session) as ada, join(server, session, name="Grace") as grace:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from editor import wire
-from editor.document import BadUpdate, Document, bytes_to_utf16, new_document, utf16_to_bytes
+from editor.document import BadUpdate, Document, new_document, utf16_to_bytes
+from editor.live import LiveRegion
+from editor.places import place, where
 from tests.conftest import ROOT
 
 LETTERS = st.text(alphabet="ab\né漢😀\u0301\u200d👩", max_size=40)
@@ -28,7 +30,7 @@ def test_positions_convert_both_ways(text: str) -> None:
         units = len(text[:index].encode("utf-16-le")) // 2
         at = len(text[:index].encode())
         assert utf16_to_bytes(text, units) == at
-        assert bytes_to_utf16(text, at) == units
+        assert place(text, where(text, LiveRegion(at, 0)))["from"] == units
     assert utf16_to_bytes(text, 10**6) == len(text.encode())
 
 

@@ -100,6 +100,79 @@ async def test_no_more_drafts_than_the_limit_and_none_for_a_letter_or_two(engine
     assert len(engine.asked) == 1
 
 
+# Too long to be one region.
+TWO = GREET + "\n\n" + GREET.replace("greet", "hail") + "\n\n" + "\n".join(f"a{number} = {number}" for number in range(13))
+EVERY = "add a comment to every function"
+
+
+async def test_several_places_are_drafted_as_one_and_taken_as_a_run_of_so_many_parts(engine: Puppet) -> None:
+    at = Table(engine, Queue(8), TWO)
+    at.room.drafts = True
+    at.room.limits = replace(at.room.limits, parallel_windows=1)
+    ada, grace = at.person("ada"), at.person("grace")
+    at.room.document.splice(at.file, 0, 0, "# 😀\n\n", grace)
+    text = at.text
+    typed(at, ada, EVERY)
+    assert not engine.asked, "before anything is measured, no more places than are asked for at the same time"
+    at.room.limits = replace(at.room.limits, parallel_windows=2)
+    typed(at, ada, EVERY)
+    one, two = engine.asked
+    assert [task.region.split("(")[0] for task, _ in engine.asked.values()] == ["def greet", "def hail"]
+    assert all(task.draft for task, _ in engine.asked.values())
+    engine.answer(two, "return", "yield")
+    assert not at.heard("grace", "draft.shown"), "all of it or nothing"
+    engine.answer(one, "name", "who")
+    (shown,) = at.heard("grace", "draft.shown")
+    assert len(shown["regions"]) == 2
+    assert (shown["region"]["from"], shown["region"]["to"]) == (shown["regions"][0]["from"], shown["regions"][1]["to"])
+    units = text.encode("utf-16-le")
+    for edit in reversed(shown["edits"]):
+        units = units[: 2 * edit["from"]] + edit["text"].encode("utf-16-le") + units[2 * edit["to"] :]
+    enter(at, ada, EVERY)
+    assert not engine.asked, "the replies are there already"
+    assert at.text == units.decode("utf-16-le")
+    assert "def greet(who):" in at.text and "yield name" in at.text
+    (started,) = at.heard("grace", "run.started")
+    assert started["regions"] == shown["regions"]
+    (finished,) = at.heard("grace", "run.finished")
+    assert (finished["outcome"], finished["tokens"]) == ("done", 14)
+    assert finished["reason"] == "2 of 2 places changed."
+
+
+async def test_a_draft_of_several_places_goes_with_a_change_between_them_or_one_that_fails(engine: Puppet) -> None:
+    at = Table(engine, Queue(8), TWO)
+    at.room.drafts = True
+    ada, grace = at.person("ada"), at.person("grace")
+    typed(at, ada, EVERY)
+    one, two = engine.asked
+    with at.room.document.transaction(grace):
+        at.room.document.insert(at.file, len(GREET) + 1, "between = 1")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert at.heard("ada", "draft.gone")[-1]["why"] == "changed"
+    assert not engine.asked and engine.stopped == [one, two]
+    typed(at, ada, EVERY)
+    one, two = engine.asked
+    engine.tell(one, Hunk(1, 2), Text("def"), Finished("failed", 3, 1.0, 2.0, "It made no sense."))
+    assert not engine.asked and engine.stopped[-1] == two
+    assert not at.heard("ada", "draft.shown")
+
+
+async def test_no_more_places_than_come_within_the_bound(engine: Puppet) -> None:
+    at = Table(engine, Queue(8), TWO)
+    at.room.drafts = True
+    ada = at.person("ada")
+    pace = at.runs.drafts._pace
+    for ms, drafted in ((pace.bound_ms / 2 - 1, True), (pace.bound_ms / 2 + 1, False)):
+        pace.reset()
+        pace.took(ms)
+        typed(at, ada, EVERY)
+        assert bool(engine.asked) is drafted
+        assert drafted or engine.warmed[-1].region == GREET, "the first of them is evaluated"
+        typed(at, ada, "")
+        assert not engine.asked
+
+
 async def shown(at: Table, count: int) -> list[dict[str, object]]:
     """The newest of each variant, once so many have ended."""
     for _ in range(1000):
