@@ -37,10 +37,14 @@ class Made:
 def row(label: str, tally: Tally) -> str:
     wrong = tally.edits - tally.right - tally.unchanged - tally.damaging
     shares = [share(part, tally.edits) for part in (tally.right, tally.unchanged, wrong, tally.damaging)]
-    return f"| {label} | {tally.edits} | {' | '.join(shares)} | {share(tally.refused, tally.refusals)} of {tally.refusals} |"
+    worth = share(tally.right, tally.edits - tally.unchanged)
+    return f"| {label} | {tally.edits} | {' | '.join(shares)} | {worth} | {share(tally.refused, tally.refusals)} of {tally.refusals} |"
 
 
-HEAD = "| | edits asked for | right | file left unchanged | wrong, in the right lines | something else damaged | refused what it should |\n|---|---|---|---|---|---|---|"
+HEAD = (
+    "| | edits asked for | right | file left unchanged | wrong, in the right lines | something else damaged | right, of those that changed the file "
+    "| refused what it should |\n|---|---|---|---|---|---|---|---|"
+)
 
 
 def by_transform(report: Report) -> str:
