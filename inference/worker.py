@@ -9,32 +9,33 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
-from inference.certainty import CERTAINTY, UNSURE
+from inference.cells import Cells
+from inference.certainty import UNSURE
 from inference.drafting import Costs, drafter
+from inference.loading import SEQUENCES, load
 from inference.memory import BATCH
 from inference.options import Options
-from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat, Prompt, Segment
+from inference.prompting import Prompting
+from inference.reading import Command, Unread, Waiting
 from inference.replies import Malformed
 from inference.scheduler import Job, Plan, Priority, Scheduler
-from inference.sequences import Action, Copy, Drop, Park, Restore, Sequences, Truncate
-from inference.snapshots import Snapshot, Snapshots
+from inference.sequences import Sequences
 from inference.stream import Stream
-from inference.templates import ChatTemplate
 
 log = logging.getLogger(__name__)
 
-SEQUENCES = 16
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
 SLICE_S, SMALLEST_SLICE = 0.015, 16
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
+# What reading a long text may take between two steps while streams decode.
+READ_S = 0.005
 # How much a new measurement changes what is known of the speed.
 WEIGHT = 0.2
 # Sequences of other rooms than the last one in use are parked when nobody has used them for so long.
@@ -56,7 +57,7 @@ class Worker:
         report: Callable[[Figures], None] | None = None,
     ) -> None:
         self.info = ModelInfo(options.name)
-        self.commands: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self.commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         # Set by whoever asks for a stop of one of ``computing``: cuts the step; the command says which run.
         self.abort = native.AbortFlag()
         self.computing: frozenset[str] = frozenset()
@@ -68,9 +69,8 @@ class Worker:
         self._streams: dict[str, Stream] = {}
         self._by_job: dict[Job, Stream] = {}
         self._costs = Costs(dict(options.costs)) if options.costs and options.longest_guess else None
-        self._saved: dict[int, native.Saved] = {}
-        # By cache and path: the file's evaluation in idle time, and the snapshot that it is of, where that is a new one.
-        self._refreshing: dict[tuple[str, str], tuple[Job, Task, Snapshot | None]] = {}
+        self._waiting = Waiting()
+        self._reading: Iterator[None] = iter(())  # of the text that the first of those is about
         # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
         self._prefill_rate = 2000.0
         self._decode_s = 0.0
@@ -88,64 +88,75 @@ class Worker:
             self._set_info(state="failed", detail=str(fault), progress=None)
         while True:
             busy = self.info.state == "ready" and bool(self._scheduler.jobs)
+            reading = bool(self._waiting.commands)
             try:
-                command = self.commands.get(block=not busy, timeout=None if busy else max(0.0, self._rest_at - time.perf_counter()))
+                command = self.commands.get(block=not (busy or reading), timeout=max(0.0, self._rest_at - time.perf_counter()))
             except queue.Empty:
                 pass
             else:
                 if command[0] == "close":
                     reason = command[1]
                     break
-                try:
-                    getattr(self, "_do_" + command[0])(*command[1:])
-                except Exception:
-                    # Of keystrokes nobody waits for anything; a start answers for itself.
-                    log.exception("The engine could not do what it was told")
+                self._hear(command)
                 continue  # every command that has come is heard before the next step
             try:
+                if reading:
+                    self._read()
                 if busy:
                     self._step()
-                else:
+                elif not reading:
                     self._rest()
             except Exception as fault:
                 log.exception("A step of the engine failed")
                 self._fail_all(f"The model failed: {fault}")
-        for stream in list(self._streams.values()):
-            self._finish(stream, "stopped", reason)
+        self._end_all("stopped", reason)
         if self.info.state == "ready":
             self._context.close()
+
+    def _hear(self, command: Command) -> None:
+        task = next((part for part in command if isinstance(part, Task)), None)
+        if task and self._waiting.about(task.cache):
+            return self._waiting.add(command)
+        try:
+            self._do(command)
+        except Unread:
+            self._waiting.add(command)
+
+    def _do(self, command: Command) -> None:
+        """Raises Unread, and then has done nothing that could not be done again."""
+        if self.info.state == "ready":
+            self._tokens.renew()
+        try:
+            getattr(self, "_do_" + command[0])(*command[1:])
+        except Unread:
+            raise
+        except Exception:
+            # Of keystrokes nobody waits for anything; a start answers for itself.
+            log.exception("The engine could not do what it was told")
+
+    def _read(self) -> None:
+        """More of the text that the first of the waiting commands is about; it is done when all is known."""
+        streaming = self._scheduler.decoding
+        until = time.perf_counter() + READ_S
+        for _ in self._reading:
+            if not self.commands.empty() or (streaming and time.perf_counter() >= until):
+                return
+        try:
+            self._do(self._waiting.commands[0])
+        except Unread as unread:
+            self._reading = self._tokens.read(unread.text)
+        else:
+            self._waiting.commands.pop(0)
 
     def _load(self) -> None:
         options = self._options
         begun = time.perf_counter()
-        self._context = native.Context(
-            options.path,
-            context=options.context,
-            sequences=SEQUENCES,
-            batch=BATCH,
-            cells=options.cells,
-            kv=options.kv,
-            flash=options.flash,
-            threads=options.threads,
-            batch_threads=options.batch_threads,
-            extra_buffers=options.extra_buffers,
-            gpu_layers=options.gpu_layers,
-            abort=self.abort,
-            progress=self._loading,
-        )
-        self._set_info(detail="It is loaded and being tried.", progress=1.0)
-        self._tokens = lru_cache(maxsize=512)(self._context.tokenize)
-        self._snapshots = Snapshots(self._count, options.other_tokens)
-        try:
-            self._format = self._choose_format()
-            self._least = self._context.number(CERTAINTY)
-            self._measure()
-        except Exception:
-            # Another model may be asked for next, and need the memory.
-            self._context.close()
-            raise
-        parked = options.parked_bytes // self._context.cell_bytes()
-        self._sequences = Sequences(SEQUENCES, options.idle_cells, parked)
+        loaded = load(options, self.abort, lambda detail, share: self._set_info(detail=detail, progress=share))
+        self._context, self._tokens, self._format, self._end = loaded.context, loaded.tokens, loaded.format, loaded.end
+        self._prefill_rate, self._least = loaded.prefill_rate, loaded.least
+        self._prompting = Prompting(self._format, self._tokens, self._context.size, options.other_tokens)
+        self._sequences = Sequences(SEQUENCES, options.idle_cells, options.parked_bytes // self._context.cell_bytes())
+        self._cells = Cells(self._context, self._sequences)
         self._scheduler = Scheduler(self._sequences)
         seconds = time.perf_counter() - begun
         log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, self._prefill_rate)
@@ -160,122 +171,57 @@ class Worker:
             facts={"load_s": f"{seconds:.2f}", "prompt_tokens_per_s": f"{self._prefill_rate:.0f}"},
         )
 
-    def _loading(self, share: float) -> None:
-        """llama.cpp calls it for every tensor; people hear of whole hundredths."""
-        if self.info.progress is None or int(share * 100) > int(self.info.progress * 100):
-            self._set_info(progress=share)
-
-    def _choose_format(self) -> Format:
-        if len(self._context.tokenize("<|patch|>", True)) == 1 and len(self._context.tokenize("<|L1|>", True)) == 1:
-            return PatchFormat(self._count)
-        text = self._context.chat_template()
-        if not text:
-            raise ValueError(
-                f"{self._options.path.name} carries no chat template, so Ensemble cannot ask it for edits: use an instruct or chat model."
-            )
-        template = ChatTemplate(text, SYSTEM, *self._context.bos_eos(), self._context.adds_bos())
-        # Files forget to say that their end of turn ends anything; some lack the token.
-        end = self._context.tokenize(template.end_of_turn, True)
-        self._end = end[0] if len(end) == 1 else None
-        return ChatFormat(template, self._context.size, template.end_of_turn if len(end) > 1 else "", self._count, self._options.other_tokens)
-
-    def _measure(self) -> None:
-        """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
-        entries = [(0, position, 0, position == 63) for position in range(64)]
-        self._context.decode(entries)
-        self._context.truncate(0, 0)
-        begun = time.perf_counter()
-        self._context.decode(entries)
-        self._prefill_rate = 64 / (time.perf_counter() - begun)
-        self._context.truncate(0, 0)
-
     def _set_info(self, **changes: Any) -> None:
         self.info = replace(self.info, **changes)
         self._tell(self.info)
 
-    def _count(self, text: str) -> int:
-        return len(self._tokens(text, False))
-
-    def _encode(self, segments: Iterable[Segment]) -> list[int]:
-        return [token for segment in segments for token in self._tokens(segment.text, segment.control)]
-
-    def _prompt(self, task: Task) -> Prompt:
-        """With what the cache holds of the file."""
-        room = self._format.room(task)
-        return self._format.prompt(task, None if room is None else self._snapshots.follow(task, room))
-
     def _do_warm(self, task: Task) -> None:
-        """Keystrokes of an instruction; or, where nobody is named, the file alone, in what time is left."""
-        if self.info.state != "ready":
-            return
-        if not task.who:
-            return self._warm_file(task)
-        prompt = self._prompt(task)
-        # With what asks for the reply: the next key evaluates that again, but Enter finds all but the last token done.
-        tokens = self._encode((*prompt.segments, *prompt.trigger))
-        if 0 < len(tokens) < self._context.size:
-            self._scheduler.add(Job(task.cache, task.who, tokens, Priority.KEYSTROKE))
-
-    def _warm_file(self, task: Task) -> None:
-        room = self._format.room(task)
-        if room is None:
-            return
-        followed = self._snapshots.follow(task, room)
-        # Until the fresh one is evaluated, beside the old one, prompts go on with the log.
-        refreshed = self._snapshots.refreshed(task, room)
-        prompt = self._format.prompt(task, refreshed or followed)
-        tokens = self._encode(prompt.segments[: prompt.stable])
-        if 0 < len(tokens) < self._context.size:
-            job = Job(task.cache, f"the file {task.path}", tokens, Priority.FILES, keeps=True)
-            self._scheduler.add(job)
-            self._refreshing[task.cache, task.path] = (job, task, refreshed)
-
-    def _refreshed(self, job: Job) -> None:
-        """A file is evaluated: prompts show it as it is there from now on, unless it has changed since."""
-        for key, (refreshing, task, snapshot) in list(self._refreshing.items()):
-            if refreshing is job:
-                del self._refreshing[key]
-                held = self._snapshots.held(*key)
-                if snapshot and held and held.now == snapshot.now:
-                    self._snapshots.keep(task, snapshot)
+        """Keystrokes of an instruction; or, where nobody is named, the file alone."""
+        if self.info.state == "ready":
+            job = self._prompting.typed(task) if task.who else self._prompting.file(task)
+            if job:
+                self._scheduler.add(job)
 
     def _do_start(self, run: str, task: Task, asked: float) -> None:
         def refuse(reason: str) -> None:
-            self._emit(run, [Finished("failed", 0, None, None, reason)])
+            self._refuse(run, "failed", reason)
 
         if self.info.state != "ready":
             return refuse(self.info.detail or "The model is still loading; try again in a moment.")
         if task.mode == "ask" and not self._format.answers:
             return refuse("This model does small edits and cannot answer questions.")
         try:
-            prompt = self._prompt(task)
-            tokens = self._encode((*prompt.segments, *prompt.trigger))
+            prompt, tokens = self._prompting.prompt(task)
+        except Unread:
+            raise
         except Exception as fault:
             log.exception("A prompt could not be made")
             return refuse(f"The request could not be put to the model: {fault}")
         if len(tokens) + 16 > self._context.size:
             return refuse(f"The request takes {len(tokens)} tokens and the model's context holds {self._context.size}: select fewer lines.")
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
-        # The keystrokes' job would only compete for the sequence that the run takes over.
-        for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
-            self._scheduler.remove(old)
-        self._scheduler.add(job)
         least = 0.0 if task.tentative else self._least
         stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
         if self._costs and task.mode == "edit" and task.region:
             stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
+        # The keystrokes' job would only compete for the sequence that the run takes over.
+        for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
+            self._scheduler.remove(old)
+        self._scheduler.add(job)
         self._streams[run] = self._by_job[job] = stream
 
     def _do_stop(self, run: str) -> None:
         stream = self._streams.get(run)
         if stream:
             self._finish(stream, "stopped")
+        elif self._waiting.stop(run):
+            self._refuse(run, "stopped", "")
 
     def _do_forget(self, cache: str) -> None:
+        self._waiting.forget(cache)
         if self.info.state == "ready":
-            self._apply(self._scheduler.forget(cache))
-            self._snapshots.forget(cache)
-            self._refreshing = {key: value for key, value in self._refreshing.items() if key[0] != cache}
+            self._cells.apply(self._scheduler.forget(cache))
+            self._prompting.forget(cache)
 
     def _do_figures(self) -> None:
         told, self._figures = self._figures, Figures()
@@ -283,46 +229,13 @@ class Worker:
         if self._report:
             self._report(told)
 
-    def _apply(self, actions: Iterable[Action]) -> bool:
-        """Whether all could be done: what was parked may find no room. Then its sequence, and what forks it, is empty."""
-        empty: set[int] = set()
-        for action in actions:
-            match action:
-                case Copy(source, target, length):
-                    if source in empty:
-                        self._lose(target, empty)
-                    else:
-                        self._context.copy(source, target, length)
-                case Truncate(sequence, length):
-                    self._context.truncate(sequence, length)
-                    empty -= {sequence} if length == 0 else set()
-                case Park(sequence, slot):
-                    saved = self._context.save(sequence)
-                    if saved is None:
-                        self._sequences.lost(slot)
-                    else:
-                        self._saved[slot] = saved
-                case Restore(slot, sequence):
-                    if not self._context.restore(sequence, self._saved.pop(slot)):
-                        self._lose(sequence, empty)
-                case Drop(slot):
-                    self._saved.pop(slot, None)
-        return not empty
-
-    def _lose(self, number: int, empty: set[int]) -> None:
-        empty.add(number)
-        sequence = self._sequences.all[number]
-        sequence.tokens = []
-        if sequence.job:
-            sequence.job.cached = 0
-
     def _step(self) -> None:
         streaming = self._scheduler.decoding
         self._guess(streaming)
         limit = max(SMALLEST_SLICE, int(self._prefill_rate * (SLICE_S if streaming else STEP_S)))
         begun = time.perf_counter()
         plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES), begun)
-        if not self._apply(plan.actions):
+        if not self._cells.apply(plan.actions):
             return self._make_room()
         self._announce()
         if not plan.batch:
@@ -341,7 +254,7 @@ class Worker:
         if result == native.ABORTED:
             # Whole micro-batches stay, the rest is dropped: take what llama.cpp says is there.
             lengths = {number: self._context.length(number) for number in {entry.sequence for entry in plan.batch}}
-            self._apply(self._scheduler.resynchronise(plan, lengths))
+            self._cells.apply(self._scheduler.resynchronise(plan, lengths))
             return
         if result == native.NO_ROOM:
             return self._make_room()
@@ -349,7 +262,7 @@ class Worker:
             raise RuntimeError(f"llama_decode returned {result}")
         for job in self._scheduler.evaluated(plan):
             if job.priority == Priority.FILES:
-                self._refreshed(job)
+                self._prompting.evaluated(job)
             else:
                 self._figures.keystrokes += 1
                 self._figures.keystroke_tokens += len(job.tokens) - job.cached
@@ -367,7 +280,7 @@ class Worker:
         now = time.perf_counter()
         self._rest_at = now + REST_S
         if self.info.state == "ready":
-            self._apply(self._sequences.rest(now - REST_S))
+            self._cells.apply(self._sequences.rest(now - REST_S))
 
     def _guess(self, streaming: int) -> None:
         """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them."""
@@ -396,7 +309,7 @@ class Worker:
         """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
         actions = self._sequences.evict() or self._scheduler.preempt()
         if actions is not None:
-            self._apply(actions)
+            self._cells.apply(actions)
             return
         for stream in list(self._streams.values()):
             self._finish(stream, "failed", self._full())
@@ -424,7 +337,7 @@ class Worker:
             self._figures.drafted += len(guess)
             self._figures.accepted += len(chosen) - 1
         self._figures.decoded += len(chosen)
-        self._apply(self._scheduler.chose(stream.job, chosen))
+        self._cells.apply(self._scheduler.chose(stream.job, chosen))
         stream.came(now, len(chosen))
         events: list[Event] = []
         ended = False
@@ -452,9 +365,19 @@ class Worker:
         self._scheduler.remove(stream.job)
         self._emit(stream.id, [Finished(outcome, *stream.figures(), reason, revert)])
 
-    def _fail_all(self, reason: str) -> None:
+    def _refuse(self, run: str, outcome: Outcome, reason: str) -> None:
+        """It ends before it has begun."""
+        self._emit(run, [Finished(outcome, 0, None, None, reason)])
+
+    def _end_all(self, outcome: Outcome, reason: str) -> None:
         for stream in list(self._streams.values()):
-            self._finish(stream, "failed", reason)
+            self._finish(stream, outcome, reason)
+        waiting, self._waiting = self._waiting, Waiting()
+        for run in waiting.runs():
+            self._refuse(run, outcome, reason)
+
+    def _fail_all(self, reason: str) -> None:
+        self._end_all("failed", reason)
         for job in list(self._scheduler.jobs):
             self._scheduler.remove(job)
-        self._apply(self._sequences.reset())
+        self._cells.apply(self._sequences.reset())

@@ -227,13 +227,73 @@ async def test_a_long_log_is_taken_into_a_fresh_text_while_nothing_else_is_to_do
         held = None
         for _ in range(200):
             await answer(running, "beside", replace(TASK, cache="other"))
-            held = running.worker._snapshots.held(TASK.cache, TASK.path)
+            held = running.worker._prompting.snapshots.held(TASK.cache, TASK.path)
             if held and not held.log:
                 break
         assert held and not held.log and held.now == text
         again = await answer(running, "again", about(text, "    return value + 59", "make it 60"))
         assert again.started.prompt < edits.started.prompt
         assert again.started.prompt - again.started.cached < 120
+
+
+def hundred_kilobytes(first: str) -> str:
+    return first + "".join(f"\n\ndef step_{n}(value):\n    return value + other_{n}(value)" for n in range(1800))
+
+
+async def test_a_long_text_is_read_while_others_get_their_tokens(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inference.worker.READ_S", 0.0)
+    text = hundred_kilobytes("import os")
+    async with inside(chat_model, max_tokens=100_000) as running:
+        worker = running.worker
+        beside, long, behind, stopped, other = (Listener(PATIENCE) for _ in range(5))
+        running.start("beside", TASK, beside)
+        await beside.until(lambda: len(beside.text) > 5)
+        read: list[tuple[int, int]] = []
+        plain, steps = worker._tokens._tokenize, 0
+        decode = worker._context.decode
+
+        def tokenize(piece: str, control: bool) -> Sequence[int]:
+            read.append((steps, len(piece)))
+            return plain(piece, control)
+
+        def step(entries: Sequence[tuple[int, int, int, bool]]) -> int:
+            nonlocal steps
+            steps += 1
+            return decode(entries)
+
+        worker._tokens._tokenize, worker._context.decode = tokenize, step
+        task = replace(about(text, "return value + other_900(value)", "make it other"), cache="long")
+        running.start("long", task, long)
+        running.start("stopped", replace(task, who="ben"), stopped)
+        running.start("behind", replace(TASK, cache="long", who="eve"), behind)
+        running.start("other", replace(TASK, cache="another"), other)
+        running.stop("stopped")
+        await long.until(lambda: bool(long.events))
+        assert (await stopped.finished()).outcome == "stopped" and stopped.text == ""
+        assert isinstance(other.events[0], Started) and isinstance(long.events[0], Started)
+        assert long.started.prompt > 1000
+        assert "did not see lines" in long.started.left_out
+        await behind.until(lambda: bool(behind.events))
+        pieces = [length for _, length in read if length > 1000]
+        assert len(pieces) > 3 and max(pieces) < 3 * 2048
+        # Never two long pieces in one go: the streams had their step in between.
+        at = [when for when, length in read if length > 2048]
+        assert len(set(at)) == len(at) > 3
+        for name in ("beside", "long", "behind", "other"):
+            running.stop(name)
+
+
+async def test_a_text_that_is_being_read_is_given_up_with_the_engine(chat_model: Path) -> None:
+    text = hundred_kilobytes("import sys")
+    async with inside(chat_model) as running:
+        await answer(running, "ready", replace(TASK, mode="ask"))
+        long = Listener(PATIENCE)
+        read = running.worker._tokens.read
+        # The close command comes while it is read.
+        running.worker._tokens.read = lambda text: (running.worker.commands.put(("close", "The test is over.")) for _ in read(text))
+        running.start("long", about(text, "return value + other_900(value)", "make it other"), long)
+        finished = await long.finished()
+        assert (finished.outcome, finished.reason, finished.tokens) == ("stopped", "The test is over.", 0)
 
 
 async def test_too_few_cells_for_all_make_some_wait_and_harm_none() -> None:
