@@ -144,7 +144,7 @@ class ChatFormat(Format):
         if snapshot is None:
             room = self.room(task)
             snapshot = fresh(task, room, self._count)
-            snapshot = replace(snapshot, others=pack(task, min(room - snapshot.tokens, self._other_tokens), self._count))
+            snapshot = replace(snapshot, others=pack(task, min(room - snapshot.seen, self._other_tokens), self._count))
         first, last = region_lines(task)
         ask = task.mode == "ask"
         small = not ask and len(task.before) + len(task.after) < 6 * INLINE and self._count(task.before) + self._count(task.after) <= INLINE
@@ -153,7 +153,7 @@ class ChatFormat(Format):
         others = [part for other in snapshot.others for part in _file(other.path, other.snapshot)]
         if small or alone:
             before, after = (task.before, task.after) if small else ("", "")
-            others += _logs(snapshot)
+            others = [*_outline(task.path, snapshot), *others, *_logs(snapshot)]
             stable += len(others)
             head = f'<file path="{task.path}"{_lines(snapshot)}>\n{before}'
             parts = [*others, head, f"<region>\n{task.region}\n</region>", f"{after}\n</file>\n\n"]
@@ -180,7 +180,9 @@ class ChatFormat(Format):
         unseen = [f"{start} to {end}" for start, end in ((1, first), (last + 1, of)) if end >= start]
         if not unseen:
             return ""
-        return f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
+        unfit = f"The model did not see lines {' and '.join(unseen)} of {task.path}: they do not fit its context of {self._context} tokens."
+        defined = len(snapshot.outline.lines)
+        return unfit + (f" Of those lines it saw the outline ({defined} definition{'s' * (defined > 1)})." if defined else "")
 
     def _unshown(self, task: Task, snapshot: Snapshot) -> str:
         shown = {other.path: other.snapshot for other in snapshot.others}
@@ -191,7 +193,11 @@ class ChatFormat(Format):
             for source in task.others
             if source.path not in shown and source.path != task.path and source.text.strip()
         ]
-        cut = [f"{path} from line {part.shown[1] + 1} on" for path, part in shown.items() if part.shown[1] < part.now.count("\n") + 1]
+        cut = [
+            f"{path} from line {part.shown[1] + 1} on{' but for its outline' * bool(part.outline.lines)}"
+            for path, part in shown.items()
+            if part.shown[1] < part.now.count("\n") + 1
+        ]
         if not missing and not cut:
             return ""
         return f"Of other files that may help, the model did not see {', '.join(cut + missing)} (ENSEMBLE_MAX_OTHER_TOKENS)."
@@ -208,7 +214,11 @@ def _lines(snapshot: Snapshot) -> str:
 
 
 def _file(path: str, snapshot: Snapshot) -> list[str]:
-    return [f'<file path="{path}"{_lines(snapshot)}>\n', snapshot.text, "\n</file>\n\n"]
+    return [f'<file path="{path}"{_lines(snapshot)}>\n', snapshot.text, "\n</file>\n\n", *_outline(path, snapshot)]
+
+
+def _outline(path: str, snapshot: Snapshot) -> list[str]:
+    return [f"What the other lines of {path} define, with their numbers:\n", snapshot.outline.text, "\n"] if snapshot.outline.lines else []
 
 
 def _log(path: str, groups: tuple[Group, ...]) -> list[str]:

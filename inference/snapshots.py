@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 from inference.api import Source, Task
 from inference.common import common_end, common_start
+from inference.outline import Outline, outline
 
 Count = Callable[[str], int]
 
@@ -25,6 +26,8 @@ DIFF_LINES = 20_000
 SAMPLE = 4000
 # What other files may take of a prompt, and the least that is worth showing of one.
 OTHER_TOKENS, LEAST_OTHER = 1500, 24
+# What the outline of lines that do not fit may take: a share of the room, and no more than so many tokens.
+OUTLINE_SHARE, OUTLINE_MOST = 12, 512
 
 
 def estimate(text: str) -> int:
@@ -63,6 +66,7 @@ class Snapshot:
     """``text``: lines ``lines`` (from 0, the second not included) of a file that then had ``of``; ``log``: what changed since, in order.
 
     ``now``: the whole text that both together stand for; ``shown``: which lines of it they show.
+    ``outline``: what the lines that are not shown defined when it was made.
     """
 
     text: str
@@ -74,6 +78,7 @@ class Snapshot:
     shown: tuple[int, int]
     log: tuple[Group, ...] = ()
     others: tuple[Other, ...] = ()
+    outline: Outline = field(default_factory=Outline)
 
     @property
     def whole(self) -> bool:
@@ -85,8 +90,8 @@ class Snapshot:
 
     @property
     def seen(self) -> int:
-        """Tokens of the file in the prompt, with its edits."""
-        return self.tokens + self.log_tokens
+        """Tokens of the file in the prompt, with its edits and outline."""
+        return self.tokens + self.log_tokens + self.outline.tokens
 
     @property
     def whole_tokens(self) -> int:
@@ -140,11 +145,15 @@ class Snapshots:
     def refreshed(self, task: Task, room: int) -> Snapshot | None:
         """A fresh snapshot to evaluate while nothing else is to do: where the log has grown long, or it costs little more than the log does."""
         held = self._held.get((task.cache, task.path))
-        if held is None or not held.log:
+        if held is None:
             return None
-        if held.log_tokens > _log_limit(held) // 2 or _fresh_cost(held) <= 4 * held.log_tokens:
+        if held.log and (held.log_tokens > _log_limit(held) // 2 or _fresh_cost(held) <= 4 * held.log_tokens):
             snapshot = fresh(task, room, self._count)
-            return replace(snapshot, others=pack(task, min(room - snapshot.tokens, self._other_tokens), self._count))
+            return replace(snapshot, others=pack(task, min(room - snapshot.seen, self._other_tokens), self._count))
+        if held.outline.lines:
+            # It stands behind the lines that are shown: they stay as they are.
+            now = outline(task.path, held.now, held.shown, min(OUTLINE_MOST, room // OUTLINE_SHARE), self._count)
+            return replace(held, outline=now) if now.names != held.outline.names else None
         return None
 
     def _others(self, held: tuple[Other, ...], task: Task, room: int) -> tuple[Other, ...]:
@@ -182,7 +191,7 @@ class Snapshots:
             return None
         cost, followed = best
         first, last = region_lines(task)
-        if not (followed.shown[0] <= first and last < followed.shown[1]) or followed.tokens + followed.log_tokens > room:
+        if not (followed.shown[0] <= first and last < followed.shown[1]) or followed.seen > room:
             return None
         if followed.log_tokens > _log_limit(held) or len(followed.log) > GROUPS:
             return None
@@ -224,9 +233,9 @@ def pack(task: Task, room: int, count: Count = estimate, without: Sequence[str] 
             if source.path in packed or room < LEAST_OTHER:
                 continue
             snapshot = fresh(_task_of(task, source), room, count)
-            if snapshot.tokens <= room and (snapshot.whole or not whole):
+            if snapshot.seen <= room and (snapshot.whole or not whole):
                 packed[source.path] = Other(source.path, source.why, snapshot)
-                room -= snapshot.tokens
+                room -= snapshot.seen
     return tuple(packed.values())
 
 
@@ -235,17 +244,18 @@ def _task_of(task: Task, source: Source) -> Task:
 
 
 def fresh(task: Task, room: int, count: Count = estimate) -> Snapshot:
-    """The task's file as it is now: all of it, or as many lines around the region as take ``room`` tokens."""
+    """The task's file as it is now within ``room`` tokens: all of it, or the lines around the region and the outline of the others."""
     text = whole_text(task)
     lines = text.split("\n")
     of = len(lines)
     # No tokeniser makes tokens so long of any text that people write.
     tokens = count(text) if len(text) < 12 * room else room + 1
-    span = (0, of)
-    shown = text
-    if tokens > room:
-        span, shown, tokens = _window(task, lines, room, count)
-    return Snapshot(shown, tokens, span, of, text, text, span)
+    if tokens <= room:
+        return Snapshot(text, tokens, (0, of), of, text, text, (0, of))
+    share = min(OUTLINE_MOST, room // OUTLINE_SHARE)
+    span, shown, tokens = _window(task, lines, room - share, count)
+    left_out = outline(task.path, text, span, min(share, room - tokens), count)
+    return Snapshot(shown, tokens, span, of, text, text, span, outline=left_out)
 
 
 def _window(task: Task, lines: list[str], room: int, count: Count) -> tuple[tuple[int, int], str, int]:
