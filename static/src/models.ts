@@ -27,18 +27,24 @@ export function setUpModels(session: string, connection: Connection, rights: Rig
   const list = need("#model-list");
   let asked = "";
   let timer = 0;
-  let drawn = "";
+  const drawn = new Map<string, string>();
+  // Drawn anew only when something has changed: whoever is choosing just now is not disturbed.
+  const changed = (part: string, known: unknown) => {
+    const now = JSON.stringify(known);
+    return drawn.get(part) !== now && Boolean(drawn.set(part, now));
+  };
 
   const show = (known: Models | null) => {
     section.hidden = !known?.models.length;
-    const now = JSON.stringify(known);
-    // Drawn anew only when something has changed: whoever is choosing is not disturbed.
-    if (!known || now === drawn) return;
-    drawn = now;
-    const chosen = select.value;
-    select.replaceChildren(...known.models.map(option));
-    if (known.models.some(({ model }) => model === chosen)) select.value = chosen;
+    if (!known) return;
     const download = known.download && ["fetching", "checking"].includes(known.download.state) ? known.download : null;
+    if (download && dialog.open) timer = window.setTimeout(refresh, LOOK_MS);
+    if (changed("models", known.models)) {
+      const chosen = select.value;
+      select.replaceChildren(...known.models.map(option));
+      if (known.models.some(({ model, in_use }) => model === chosen && !in_use)) select.value = chosen;
+    }
+    if (!changed("list", known)) return;
     const ended = download ? null : known.download;
     const focused = document.activeElement?.closest<HTMLElement>("[data-model]")?.dataset.model;
     list.replaceChildren(
@@ -46,14 +52,12 @@ export function setUpModels(session: string, connection: Connection, rights: Rig
       ...known.models.filter(({ own }) => !own).map(installed),
     );
     if (focused) list.querySelector<HTMLElement>(`[data-model="${CSS.escape(focused)}"] button`)?.focus();
-    if (download && dialog.open) timer = window.setTimeout(refresh, LOOK_MS);
   };
 
   const refresh = async () => {
     window.clearTimeout(timer);
     if (!rights.may("manage")) return show(null);
     try {
-      drawn = "";
       show(await listModels(session));
     } catch {
       show(null); // offline, or not a host any more: the page says so elsewhere
@@ -70,6 +74,7 @@ export function setUpModels(session: string, connection: Connection, rights: Rig
       button.disabled = true;
       await attempt(does);
       await refresh();
+      button.disabled = false;
     });
     return button;
   };
