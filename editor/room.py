@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from editor import messages, presence, protocol, storage, updates, wire
-from editor.authors import Authors
+from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
 from editor.members import Limits, Member, Peer, Person
@@ -40,7 +40,7 @@ HELLO_S = 1.0
 class Room:
     """Owner of the document, its members and their awareness."""
 
-    def __init__(self, row: Session, document: bytes, index: Index, authors: dict[int, int], limits: Limits) -> None:
+    def __init__(self, row: Session, document: bytes, index: Index, authors: dict[int, list[Entry]], limits: Limits) -> None:
         self.session: str = row.pk
         self.title: str = row.title
         self.lineage: str = row.lineage

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from editor import protocol, storage, updates
+from editor.authors import Entry
 from editor.cards import CARDS
 from editor.document import BadUpdate
 from editor.engines import Deep, Engines, public_model
@@ -309,13 +310,15 @@ class Rooms:
                 live.room.set_failing(text)
 
 
-def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[str, object]], dict[int, int]]:
-    """The row, the document and its index, the log's length, the timeline's cards, and the clients whose author is known."""
+def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[str, object]], dict[int, list[Entry]]]:
+    """The row, the document and its index, the log's length, the timeline's cards, and who is known to have written what."""
     row = Session.objects.filter(pk=session, expires_at__gt=timezone.now()).first()
     if row is None:
         raise NoSession(session)
     records = RunRecord.objects.filter(session=session).order_by("-started_at").values_list("card", flat=True)[:CARDS]
-    authors = dict(Author.objects.filter(session=session).order_by("clock").values_list("client", "clock"))
+    authors: dict[int, list[Entry]] = {}
+    for client, *entry in Author.objects.filter(session=session).order_by("clock").values_list("client", *Entry._fields):
+        authors.setdefault(client, []).append(Entry(*entry))
     document, entries = storage.load(session)
     return row, document, updates.Index(updates.structs(document)), entries, list(reversed(records)), authors
 

@@ -101,7 +101,8 @@ def undo(state: bytes, text: str, edit: Edit, others: Iterable[Edit], client: in
     (standing,) = np.nonzero(content)
     items: list[bytes] = []
     moved: list[tuple[int, int, int, int, int]] = []
-    clock = 0
+    # The first struct holds nothing: it says in the history who has undone, whoever wrote what comes back.
+    clock = 1
     for places, units, whole in restored:
         for part in np.split(np.arange(len(places)), np.nonzero(np.diff(places) != 1)[0] + 1):
             before, after = _missing_newlines(content, mine, standing, places, units, part) if whole else (0, 0)
@@ -185,7 +186,7 @@ def _item(order: Order, left: int, text: str) -> bytes:
 def _update(client: int, items: list[bytes], gone: list[Range]) -> bytes:
     out = [wire.integer(bool(items))]
     if items:
-        out += [wire.integer(len(items)), wire.integer(client), wire.integer(0), *items]
+        out += [wire.integer(1 + len(items)), wire.integer(client), wire.integer(0), bytes([updates.GC]), wire.integer(1), *items]
     clients: dict[int, list[tuple[int, int]]] = {}
     for name, first, end in gone:
         clients.setdefault(name, []).append((first, end))

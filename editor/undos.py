@@ -85,5 +85,5 @@ class Undos:
 
     def _apply(self, found: Undo, person: Person, run: str) -> None:
         if found.client is not None:
-            self._room.authors.wrote(found.client, person)
+            self._room.authors.brought_back(found.client, person, found.moved)
         self._room.document.apply(found.update, f"undo:{run}")

@@ -19,7 +19,7 @@ export interface Share {
 
 export class Authorship {
   /** Of each client: the clocks from which on its writers wrote, ascending. */
-  readonly #entries = new Map<number, { clock: number; writer: Writer }[]>();
+  readonly #entries = new Map<number, { clock: number; writer: Writer | null }[]>();
   readonly #writers = new Map<string, Writer>();
 
   constructor(authors: Author[]) {
@@ -27,10 +27,14 @@ export class Authorship {
       const model = author.run !== "";
       const key = `${model ? "model" : "person"}:${author.participant}`;
       // The last name that somebody has used is the one that others know.
-      const writer = this.#writers.get(key) ?? { key, name: "", color: "", model };
-      writer.name = model ? `The model, for ${author.name}` : author.name;
-      writer.color = safeColor(author.color);
-      this.#writers.set(key, writer);
+      let writer: Writer | null = null;
+      // Nobody: an undo has brought back what was there before the records.
+      if (model || author.participant !== "") {
+        writer = this.#writers.get(key) ?? { key, name: "", color: "", model };
+        writer.name = model ? `The model, for ${author.name}` : author.name;
+        writer.color = safeColor(author.color);
+        this.#writers.set(key, writer);
+      }
       const entries = this.#entries.get(author.client);
       if (entries) entries.push({ clock: author.clock, writer });
       else this.#entries.set(author.client, [{ clock: author.clock, writer }]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import sqlite3
@@ -12,6 +13,7 @@ import httpx
 from pycrdt import Doc, Map, Text
 
 from editor import wire
+from editor.order import Order
 from tests.conftest import Client, Server, bearer, join, state_clocks, wait_until
 
 
@@ -76,6 +78,71 @@ async def test_a_runs_text_is_marked_as_the_models(server: Server) -> None:
         await ada.message("run.card", undone=True)
     by_run = [entry for entry in get(server, session, "history").json()["authors"] if entry["run"] == finished["run"]]
     assert len(by_run) == 1 and by_run[0]["name"] == "Ada" and by_run[0]["client"] != ada.doc.client_id
+
+
+def written(server: Server, session: dict, client: Client, path: str) -> str:
+    """The text with a letter for who wrote each character: a person's first one, ``m`` for the model, ``.`` for nobody."""
+    text = str(client.text_of(path))
+    order = Order(client.doc.get_update(), str(client.file(path)), text)
+    authors = get(server, session, "history").json()["authors"]
+    out = ""
+    for name, clock in zip(order.clients[order.visible], order.clocks[order.visible], strict=True):
+        entry = next((entry for entry in reversed(authors) if entry["client"] == name and entry["clock"] <= clock), {"name": "", "run": ""})
+        out += "m" if entry["run"] else entry["name"][:1] or "."
+    return out
+
+
+async def test_what_a_draft_a_variant_and_an_undo_bring_is_marked_as_its_writers(server: Server) -> None:
+    """The model's text stays the model's, and what it replaced comes back as whose it was, whoever takes and undoes."""
+    old = 'def greet(name):\n    print("Hello " + name)\n'
+    new = old.replace("name):\n", 'name):\n    """Say hello."""\n')
+    instruction = "add a docstring: Say hello."
+    session = server.session(("greet.py", old))
+    async with join(server, session, name="Ada") as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("greet.py")
+        await grace.ready("greet.py")
+        line = '    """Say hello."""\n'
+        marked = "." * (len(new) - len(line) - old.index("    print"))
+        head = "." * old.index("    print")
+
+        async def stands(text: str) -> None:
+            await ada.wait(lambda: str(ada.text_of("greet.py")) == text)
+
+        async def is_marked(letters: str) -> None:
+            """Soon: the database hears of it behind the clients."""
+            for _ in range(200):
+                if (now := written(server, session, ada, "greet.py")) == letters:
+                    return
+                await asyncio.sleep(0.05)
+            assert now == letters
+
+        async def undo(run: str) -> None:
+            grace.send("run.undo", run=run)
+            await grace.message("run.card", run=run, undone=True)
+
+        ada.send("instruction.typed", text=instruction, file=file)
+        await ada.message("draft.shown", instruction=instruction)
+        ada.send("run.start", instruction=instruction, file=file)
+        run = (await ada.message("run.card", outcome="done"))["run"]
+        await stands(new)
+        await is_marked(head + "m" * len(line) + marked)
+        # What nobody here has written goes and comes back, by a person's hand.
+        grace.send("run.start", instruction="rename greet to welcome", file=file)
+        renamed = (await grace.message("run.card", instruction="rename greet to welcome", outcome="done"))["run"]
+        await ada.wait(lambda: str(ada.text_of("greet.py")) != new)
+        await undo(renamed)
+        await stands(new)
+        await is_marked(head + "m" * len(line) + marked)
+        await undo(run)
+        await stands(old)
+        await is_marked(head + marked)
+
+        ada.send("run.start", instruction=instruction, file=file, variants=2)
+        offer = (await grace.message("variants.shown", variant=0, state="done"))["run"]
+        grace.send("run.keep", run=offer, variant=0)
+        await grace.message("variants.gone", outcome="taken")
+        await stands(new)
+        await is_marked(head + "m" * len(line) + marked)
 
 
 def test_history_is_not_for_an_audience(server: Server) -> None:
