@@ -230,10 +230,10 @@ def pack(task: Task, room: int, count: Count = estimate, without: Sequence[str] 
     packed: dict[str, Other] = {}
     for whole in (True, False):
         for source in wanted:
-            if source.path in packed or room < LEAST_OTHER:
+            if source.path in packed or room < LEAST_OTHER or (whole and _counted(source.text, room, count) > room):
                 continue
             snapshot = fresh(_task_of(task, source), room, count)
-            if snapshot.seen <= room and (snapshot.whole or not whole):
+            if snapshot.seen <= room:
                 packed[source.path] = Other(source.path, source.why, snapshot)
                 room -= snapshot.seen
     return tuple(packed.values())
@@ -248,14 +248,18 @@ def fresh(task: Task, room: int, count: Count = estimate) -> Snapshot:
     text = whole_text(task)
     lines = text.split("\n")
     of = len(lines)
-    # No tokeniser makes tokens so long of any text that people write.
-    tokens = count(text) if len(text) < 12 * room else room + 1
+    tokens = _counted(text, room, count)
     if tokens <= room:
         return Snapshot(text, tokens, (0, of), of, text, text, (0, of))
     share = min(OUTLINE_MOST, room // OUTLINE_SHARE)
     span, shown, tokens = _window(task, lines, room - share, count)
     left_out = outline(task.path, text, span, min(share, room - tokens), count)
     return Snapshot(shown, tokens, span, of, text, text, span, outline=left_out)
+
+
+def _counted(text: str, room: int, count: Count) -> int:
+    """Its tokens, or any number above ``room``: no tokeniser makes tokens so long of any text that people write."""
+    return count(text) if len(text) < 12 * room else room + 1
 
 
 def _window(task: Task, lines: list[str], room: int, count: Count) -> tuple[tuple[int, int], str, int]:
