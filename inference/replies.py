@@ -1,7 +1,7 @@
 """Readers of replies: model output in, Hunk and Text events out, as it streams. Pure.
 
 The embedded model answers with hunks marked by tokens of its own; chat models answer with the region's
-whole new text (``rewrites.py``). What may go wrong with any of them: ``guards.py``.
+whole new text (``rewrites.py``, ``mending.py``). What may go wrong with any of them: ``guards.py``.
 """
 
 from __future__ import annotations
