@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 SLICE_S, SMALLEST_SLICE = 0.015, 16
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
-# What reading a long text may take between two steps while streams decode.
-READ_S = 0.005
+# What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
+READ_S, READ_SHARE = 0.005, 0.25
 # How much a new measurement changes what is known of the speed.
 WEIGHT = 0.2
 # Sequences of other rooms than the last one in use are parked when nobody has used them for so long.
@@ -137,7 +137,7 @@ class Worker:
     def _read(self) -> None:
         """More of the text that the first of the waiting commands is about; it is done when all is known."""
         streaming = self._scheduler.decoding
-        until = time.perf_counter() + READ_S
+        until = time.perf_counter() + max(READ_S, READ_SHARE * self._decode_s)
         for _ in self._reading:
             if not self.commands.empty() or (streaming and time.perf_counter() >= until):
                 return

@@ -242,6 +242,7 @@ def hundred_kilobytes(first: str) -> str:
 
 async def test_a_long_text_is_read_while_others_get_their_tokens(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference.worker.READ_S", 0.0)
+    monkeypatch.setattr("inference.worker.READ_SHARE", 0.0)
     text = hundred_kilobytes("import os")
     async with inside(chat_model, max_tokens=100_000) as running:
         worker = running.worker
