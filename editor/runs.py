@@ -291,10 +291,8 @@ class Runs:
             return [asked_about(text, run.request.selection)]
         if run.inherited:
             return [where(text, live) for live in run.inherited]
-        found = [regions.find(text, lines, first) for first, lines in run.lines]
-        still = [region for region in found if region]
         # Where its lines have changed it is a new choice, as for a new instruction.
-        return still if still and len(still) == len(found) else list(self._choose(text, run.request))
+        return regions.find_all(text, run.lines) or list(self._choose(text, run.request))
 
     def _overlapping(self, request: Request, chosen: Sequence[regions.Region]) -> Run | None:
         """The streaming run that rewrites some of these lines."""

@@ -314,6 +314,29 @@ async def test_a_stop_ends_all_windows_and_those_that_had_not_begun_are_untouche
         assert chatting_server.text(session, "a.py") == MANY
 
 
+async def test_a_steer_of_many_windows_goes_on_in_all_of_them(chatting_server: Server) -> None:
+    session = chatting_server.session(("a.py", MANY))
+    async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        await grace.ready("a.py")
+        ada.send("run.start", instruction="add a docstring to every function", file=file, selection={"anchor": 0, "head": 0})
+        first = (await grace.message("run.started"))["run"]
+        await grace.wait(lambda: len(str(grace.text_of("a.py"))) > len(MANY) + 60)
+        grace.send("run.steer", run=first, instruction="in French")
+        second = await ada.message("run.started", continues=first)
+        assert len(second["regions"]) == 12
+        assert second["chain"][0]["by"]["name"] == "Ada" and second["by"]["name"] == "Grace"
+        assert (await ada.message("run.card", run=first))["outcome"] == "steered"
+        await ada.message("run.progress", run=second["run"])
+        ada.send("run.stop")
+        await ada.message("run.card", run=second["run"], outcome="stopped")
+        assert chatting_server.text(session, "a.py").startswith("LIMIT = 5\n\n\n")
+        for run in (second["run"], first):
+            ada.send("run.undo", run=run)
+            await ada.message("run.card", run=run, undone=True)
+        await grace.wait(lambda: str(grace.text_of("a.py")) == MANY)
+
+
 async def test_an_undo_works_after_a_restart_and_the_models_text_is_still_marked_as_its(tmp_path: Path) -> None:
     """Removes what the run wrote and still stands, brings back what it deleted, and leaves everybody else's text."""
     server = Server(tmp_path / "data")

@@ -223,6 +223,39 @@ async def test_people_who_write_into_a_window_before_its_turn_are_its_old_text(e
     assert table.text == "# top\n" + FUNCTIONS.replace("return", "yield").replace("    yield x + 5", "    assert x\n    yield x + 5")
 
 
+async def test_a_steer_keeps_what_stands_in_all_windows_and_goes_on_in_each(engine: Puppet) -> None:
+    table = Table(engine, Queue(4))
+    ada, grace = table.person("ada"), table.person("grace")
+    first = table.start(ada, EVERY)
+    engine.answer(f"{first}.1", "return", "yield")
+    engine.tell(f"{first}.2", Hunk(1, 2), Text("def g1(x):\n    ret"))
+    table.room.document.splice(table.file, 0, 0, "# top\n", grace)
+    second = table.runs.steer(grace, first, "in French")
+    assert second
+    assert sorted(engine.stopped) == [f"{first}.{number}" for number in (2, 3, 4, 5)]
+    (finished,) = table.heard("ada", "run.finished")
+    assert (finished["run"], finished["outcome"]) == (first, "steered")
+    # What was whole stands, what was not is as before.
+    stands = "# top\n" + FUNCTIONS.replace("return x + 0", "yield x + 0").replace("def f1", "def g1")
+    assert table.text == stands
+    started = table.heard("ada", "run.started")[-1]
+    assert (started["continues"], started["by"]["name"]) == (first, "grace")
+    assert [link["instruction"] for link in started["chain"]] == [EVERY]
+    assert [region["first_line"] for region in started["regions"]] == [2, 5, 8, 11, 14, 17]
+    assert regions(engine) == ["def f0(x):", "def g1(x):", "def f2(x):", "def f3(x):"]
+    assert {task.earlier for task, _ in engine.asked.values()} == {(EVERY,)}
+    for number in range(1, 7):
+        engine.answer(f"{second.id}.{number}", "x", "y")
+    assert table.heard("ada", "run.finished")[-1]["outcome"] == "done"
+    assert table.text == stands.replace("x", "y")
+    table.runs.cards._loaded = True  # there is no database here
+    await asyncio.gather(*table.runs.cards._making.values())
+    for run in (second.id, first):
+        table.runs.again.undo(ada, run)
+        await asyncio.gather(*table.runs._undos._tasks.values())
+    assert table.text == "# top\n" + FUNCTIONS
+
+
 async def test_what_is_typed_shows_the_lines_that_the_run_takes(engine: Puppet) -> None:
     table = Table(engine, Queue(4))
     ada, grace = table.person("ada"), table.person("grace")
