@@ -17,12 +17,12 @@ LONGEST_FILE, WRITTEN = 200_000, 400
 
 CODE = re.compile(
     r"""^(?:
-        [ \t]*(?:(?:export|default|async|pub(?:\([a-z]+\))?|public|private|protected|internal|static|abstract|final|override|open|unsafe|sealed|data)[ ]+)*+
+        [ \t]*+(?:(?:export|default|async|pub(?:\([a-z]+\))?|public|private|protected|internal|static|abstract|final|override|open|unsafe|sealed|data)[ ]+)*+
             (?:def|class|function\*?|fn|func|fun|interface|struct|enum|trait|impl|module|namespace|type|sub|proc|macro_rules!|record|object)\b(?=[ \t(*<])
             [^\n=]*\w.*
       | (?:export[ ]+(?:default[ ]+)?)?(?:const|let|var|static|val)[ ]+\w.*
-      | [ \t]*(?:(?:public|private|protected|internal|static|final|abstract|async|override|virtual|inline|readonly|get|set)[ ]+)++[\w<>\[\],.? ]*\w[ ]*\([^;\n]*
-      | [ \t]+(?!(?:if|for|while|switch|catch|return|else|elif|with|await|do|when|match|super|new|throw|function)\b)[\w$\#]+\([^;\n]*\)[^;=\n]*\{[ \t]*
+      | [ \t]*+(?:(?:public|private|protected|internal|static|final|abstract|async|override|virtual|inline|readonly|get|set)[ ]+)++[\w<>\[\],.? ]*\w[ ]*\([^;\n]*
+      | [ \t]++(?!(?:if|for|while|switch|catch|return|else|elif|with|await|do|when|match|super|new|throw|function)\b)[\w$\#]+\([^;\n]*\)[^;=\n()]*\{[ \t]*
       | [A-Za-z_][\w \t*&:<>,]*[ \t*&]\w[\w:~]*\([^;\n]*(?:\{|,|\))[ \t]*
     )$""",
     re.MULTILINE | re.VERBOSE,
