@@ -5,12 +5,12 @@ import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
 import { Durable } from "./durable";
 import * as frames from "./frames";
+import { Incoming } from "./incoming";
+import { Outgoing } from "./outgoing";
 import { Presence } from "./presence";
 import { closeSentence, isFinal, type Message, OTHER_LINEAGE, type ToClient, type ToServer, VERSION } from "./protocol";
 import { Pulse } from "./pulse";
 
-// What one tick brings leaves as one frame; the first keystroke after a pause leaves at once.
-const TICK_MS = 16;
 const RETRY_FIRST_MS = 300;
 const RETRY_MOST_MS = 10_000;
 // Room for the frame's own header below `max_frame_bytes`.
@@ -71,16 +71,15 @@ export class Connection extends ObservableV2<Events> {
   #answered = false;
   readonly #pulse: Pulse;
   /** Local updates not yet sent on this socket. */
-  #queue: Uint8Array[] = [];
+  readonly #outgoing: Outgoing;
   /** Something here may not be durable on the server: written here, or brought from an earlier visit. */
   #unsaved: boolean;
   /** Sync step 2 and update frames sent on this socket, as `saved` counts them. */
   #sent = 0;
   #failing = "";
   #saveState: SaveState = "connecting";
-  #lastFlush = 0;
-  #flushing = false;
   readonly #presence: Presence;
+  readonly #incoming: Incoming;
 
   constructor(
     readonly doc: Y.Doc,
@@ -91,9 +90,15 @@ export class Connection extends ObservableV2<Events> {
     this.#lineage = kept.lineage;
     this.#durable = new Durable(kept.durable);
     this.#unsaved = kept.lineage !== null;
+    this.#outgoing = new Outgoing((updates) => this.#sendUpdates(updates));
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#queueUpdate(update);
     });
+    this.#incoming = new Incoming((updates) =>
+      doc.transact(() => {
+        for (const update of updates) Y.applyUpdate(doc, update, this);
+      }, this),
+    );
     this.#presence = new Presence(doc, (update) => this.#sendPresence(update));
     this.#pulse = new Pulse({
       ask: () => this.#isOpen && this.#sendBytes(frames.question()),
@@ -105,7 +110,7 @@ export class Connection extends ObservableV2<Events> {
     addEventListener("online", () => this.#hurry());
     addEventListener("offline", () => this.#pulse.suspect());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#hurry());
-    addEventListener("pagehide", () => this.#flush());
+    addEventListener("pagehide", () => this.#outgoing.flush());
   }
 
   get awareness(): Awareness {
@@ -162,7 +167,7 @@ export class Connection extends ObservableV2<Events> {
   send(message: ToServer): boolean {
     if (!this.connected) return false;
     // An instruction must meet the text it was written against.
-    this.#flush();
+    this.#outgoing.flush();
     this.#sendBytes(JSON.stringify(message));
     return true;
   }
@@ -232,6 +237,7 @@ export class Connection extends ObservableV2<Events> {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
     this.#socket = null;
+    this.#incoming.flush();
     this.#pulse.end();
     this.#received = this.#answered = this.#agreed = false;
     this.#durable.forget();
@@ -256,6 +262,8 @@ export class Connection extends ObservableV2<Events> {
 
   #readText(data: string): void {
     const message = JSON.parse(data) as ToClient;
+    // Positions count in the text that was sent before them.
+    if (message.type !== "run.progress" && message.type !== "run.text") this.#incoming.flush();
     if (message.type === "welcome") {
       const { lineage } = message.session;
       if (this.#lineage !== null && this.#lineage !== lineage) {
@@ -286,14 +294,18 @@ export class Connection extends ObservableV2<Events> {
   #readBinary(frame: Uint8Array): void {
     const read = frames.read(frame);
     if (read === null) return;
+    if (read.kind === "update") {
+      this.#incoming.take(read.body);
+      return;
+    }
+    this.#incoming.flush();
     switch (read.kind) {
       case "state":
         this.#answer(read.body);
         break;
       case "difference":
-      case "update":
         Y.applyUpdate(this.doc, read.body, this);
-        if (read.kind === "difference" && !this.#received) {
+        if (!this.#received) {
           this.#received = true;
           this.emit("synced", []);
           if (this.#answered) this.emit("agreed", []);
@@ -319,7 +331,7 @@ export class Connection extends ObservableV2<Events> {
       return;
     }
     this.#answered = true;
-    this.#queue = [];
+    this.#outgoing.clear();
     const difference = Y.encodeStateAsUpdate(this.doc, stateVector);
     // A viewer's answer holds known deletions at most, and is not counted.
     if (this.#viewer && difference[0] === 0) this.#setUnsaved(false);
@@ -334,22 +346,15 @@ export class Connection extends ObservableV2<Events> {
   }
 
   #queueUpdate(update: Uint8Array): void {
-    this.#queue.push(update);
     this.#setUnsaved(true);
     this.#showSaveState();
-    if (this.#flushing) return;
-    this.#flushing = true;
-    const wait = this.#lastFlush + TICK_MS - performance.now();
-    if (wait <= 0) queueMicrotask(() => this.#flush());
-    else setTimeout(() => this.#flush(), wait);
+    this.#outgoing.add(update);
   }
 
-  #flush(): void {
-    this.#flushing = false;
-    if (!this.#answered || !this.#isOpen || this.#queue.length === 0) return;
-    this.#lastFlush = performance.now();
-    for (const frame of frames.merged(this.#queue, this.frameLimit)) this.#sendSync(frames.UPDATE, frame);
-    this.#queue = [];
+  #sendUpdates(updates: Uint8Array[]): boolean {
+    if (!this.#answered || !this.#isOpen) return false;
+    for (const frame of frames.merged(updates, this.frameLimit)) this.#sendSync(frames.UPDATE, frame);
+    return true;
   }
 
   #sendSync(step: number, body: Uint8Array): void {
@@ -365,13 +370,13 @@ export class Connection extends ObservableV2<Events> {
   #sendPresence(update: Uint8Array): void {
     if (!this.#isOpen) return;
     // A caret may stand on a character that still waits in the queue.
-    this.#flush();
+    this.#outgoing.flush();
     this.#socket?.send(frames.awareness(update));
   }
 
   /** Counts frames, not clocks: a deletion has no clock. */
   #saved({ client, clock, updates }: Message<"saved">): void {
-    if (this.#answered && this.#queue.length === 0 && updates >= this.#sent) this.#setUnsaved(false);
+    if (this.#answered && this.#outgoing.isEmpty && updates >= this.#sent) this.#setUnsaved(false);
     if (client === this.doc.clientID && this.#durable.raise(client, clock)) this.emit("durable", [client, clock]);
     this.#showSaveState();
   }

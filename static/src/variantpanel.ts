@@ -133,7 +133,7 @@ export class VariantPanel {
         },
         icon(name),
         h("span", { class: "wide-only" }, label),
-        key && h("kbd", {}, key),
+        key && h("kbd", { "aria-hidden": "true" }, key),
       );
     return h(
       "header",
@@ -240,12 +240,12 @@ export class VariantPanel {
               class: "button small primary",
               "data-testid": "variant-take",
               "data-focus": `take-${number}`,
-              "aria-label": `Take variant ${number + 1}`,
               disabled: !takes,
               onclick: () => this.#take(number),
             },
             "Take",
-            h("kbd", {}, String(number + 1)),
+            h("span", { class: "visually-hidden" }, ` variant ${number + 1}`),
+            h("kbd", { "aria-hidden": "true" }, String(number + 1)),
           ),
       ),
       h(
