@@ -1,12 +1,12 @@
 // The dialog over a branch: what differs, file by file, and what to do with it. Nothing is chosen for the person.
 import { type Branch, type Difference, differences, putBack, type Why } from "./branches";
+import { diffLines } from "./difflines";
 import { downloadFiles, h, icon } from "./dom";
 import type { FileStore } from "./filestore";
 import { confirmDialog, toast } from "./notices";
 import type { DiffLine } from "./protocol";
 import type { DocumentSize } from "./size";
 import type { LineOp } from "./textdiff";
-import { diffLine } from "./timeline";
 
 interface Options {
   branch: Branch;
@@ -198,7 +198,7 @@ export class BranchDialog {
     const lines = withGaps(shown.lines);
     const rest = lines.length - MOST_LINES;
     this.#lines.replaceChildren(
-      h("div", { class: "diff-lines" }, ...lines.slice(0, MOST_LINES).map(diffLine)),
+      diffLines(lines.slice(0, MOST_LINES)),
       rest > 0
         ? h("p", { class: "muted branch-more" }, `… and ${rest} more lines. Download the copy to see them all.`)
         : "",

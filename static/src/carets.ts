@@ -123,6 +123,7 @@ export function carets(text: Y.Text, awareness: Awareness) {
       const doc = this.view.state.doc;
       const ranges: Range<Decoration>[] = [];
       const now = Date.now();
+      const mine = this.view.hasFocus ? doc.lineAt(this.view.state.selection.main.head).number : 0;
       let wait = Number.POSITIVE_INFINITY;
       for (const [client, state] of awareness.getStates() as Map<number, Presence>) {
         if (client === awareness.clientID) continue;
@@ -145,11 +146,14 @@ export function carets(text: Y.Text, awareness: Awareness) {
           ranges.push(mark.range(Math.min(anchor, head), Math.max(anchor, head)));
         }
         const name = state.user?.name || (model ? "model" : "Someone");
-        const below = doc.lineAt(head).number === 1;
+        // The name never lies on the line that is being written here.
+        const line = doc.lineAt(head).number;
+        const below = line === 1 || line - 1 === mine;
+        const shown = named && !(below && line + 1 === mine);
         // Our own caret stands outside of their selection.
         const side = head > anchor ? -1 : 1;
         ranges.push(
-          Decoration.widget({ side, widget: new CaretWidget(client, name, color, model, named, below) }).range(head),
+          Decoration.widget({ side, widget: new CaretWidget(client, name, color, model, shown, below) }).range(head),
         );
       }
       this.decorations = Decoration.set(ranges, true);

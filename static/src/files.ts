@@ -124,7 +124,9 @@ export class FilesPanel {
     this.#drawing = false;
     need("#files-empty").hidden = files.length > 0;
     document.body.toggleAttribute("data-no-file", this.#o.editor.file === null);
-    need("#current-file").textContent = this.#o.files.path(this.#o.editor.file ?? "") ?? "No file";
+    const path = this.#o.files.path(this.#o.editor.file ?? "") ?? "No file";
+    need("#current-file").title = path;
+    need("#current-file").replaceChildren(h("bdi", {}, path));
     this.#drawDots();
   }
 
@@ -146,8 +148,7 @@ export class FilesPanel {
         h(
           "span",
           { class: "file-path" },
-          slash > 0 && h("span", { class: "folder" }, path.slice(0, slash)),
-          path.slice(slash),
+          h("bdi", {}, slash > 0 && h("span", { class: "folder" }, path.slice(0, slash)), path.slice(slash)),
         ),
         h("span", { class: "dots" }),
       ),

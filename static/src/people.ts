@@ -106,7 +106,7 @@ export class People {
     const rest = row.length - shown;
     this.#button.replaceChildren(
       ...row.slice(0, rest === 1 ? shown + 1 : shown).map((each) => avatar(each.name, each.color)),
-      ...(rest > 1 ? [h("span", { class: "avatar more" }, `+${rest}`)] : []),
+      ...(rest > 1 ? [h("span", { class: "avatar more", "data-initials": `+${rest}` })] : []),
     );
     if (this.#followed && !people.some((each) => each.participant === this.#followed)) this.#follow(null);
     this.#refresh();

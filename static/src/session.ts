@@ -32,6 +32,7 @@ import { setUpSettings } from "./settings";
 import { copyText, Share } from "./share";
 import { DocumentSize } from "./size";
 import { Strip } from "./strip";
+import { setUpTextSize } from "./textsize";
 import { Timeline } from "./timeline";
 import { VariantPanel } from "./variantpanel";
 import { Variants } from "./variants";
@@ -179,6 +180,7 @@ function start(joined: Joined, away: boolean): void {
   setUpSettings({ session, connection, rights, files, runs, drafts });
   new HistoryView({ session, connection, editor, files, rights, nonce });
   showShortcuts();
+  setUpTextSize(editor.view);
   followRights(rights, editor);
 
   runs.on("regions", () => editor.refreshRegions());

@@ -1,9 +1,10 @@
 // The timeline: one card a run, oldest first, the newest in sight.
 import { Answer } from "./answer";
+import { diffLines } from "./difflines";
 import { avatar, h, icon, mod, need, renew } from "./dom";
 import type { FileStore } from "./filestore";
 import { type Place, Places, Texts } from "./places";
-import type { DiffLine, Model } from "./protocol";
+import type { Model } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Run, type Runs } from "./runs";
 
@@ -263,8 +264,7 @@ export class Timeline {
   #diff(run: Run): Node {
     const long = run.diff.length > OPEN_LINES;
     const body = h("div", { class: "diff", role: "group", "aria-label": "Changed lines", tabindex: "0" });
-    // One inner box as wide as the longest line, so that the colours of all lines reach as far.
-    body.append(h("div", { class: "diff-lines" }, ...run.diff.map(diffLine)));
+    body.append(diffLines(run.diff));
     if (!long) return body;
     const added = run.diff.filter((line) => line.op === "+").length;
     const removed = run.diff.filter((line) => line.op === "-").length;
@@ -352,24 +352,6 @@ export function figures(run: Run): string {
 
 function duration(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-const OP_NAME: Record<DiffLine["op"], string> = { " ": "same", "+": "added", "-": "removed", "@": "gap" };
-
-export function diffLine(line: DiffLine): Node {
-  const kind = OP_NAME[line.op];
-  if (line.op === "@") return h("div", { class: "diff-line gap" }, "⋯");
-  // Class names are Pygments' own short ones; anything else is dropped.
-  const tokens = line.tokens.map(([css, text]) =>
-    h("span", { class: /^[a-z][a-z0-9 ]*$/i.test(css) ? css : null }, text),
-  );
-  return h(
-    "div",
-    { class: `diff-line ${kind}` },
-    h("span", { class: "diff-number", "aria-hidden": "true" }, String(line.new ?? line.old ?? "")),
-    h("span", { class: "diff-op" }, line.op),
-    h("code", {}, ...tokens),
-  );
 }
 
 /** What stands under the empty timeline. */

@@ -1,11 +1,12 @@
 // The panel of variants: side by side on a wide page, one beside the other to swipe on a narrow one.
+
+import { diffLines } from "./difflines";
 import { avatar, h, icon, need } from "./dom";
 import type { Editor } from "./editor";
 import type { Ghost } from "./ghost";
 import { toast } from "./notices";
 import type { DiffLine } from "./protocol";
 import type { Rights } from "./rights";
-import { diffLine } from "./timeline";
 import type { Offer, Variant, Variants } from "./variants";
 
 interface Options {
@@ -266,7 +267,7 @@ export class VariantPanel {
     if (variant.state === "declined" || variant.state === "failed")
       return [h("p", { class: "variant-reason" }, variant.reason || "Nothing came of this one.")];
     const lines = this.#result ? variant.diff.filter((line) => line.op !== "-") : folded(variant.diff);
-    return [h("div", { class: "diff-lines" }, ...lines.map(diffLine))];
+    return [diffLines(lines)];
   }
 
   #takeable(offer: Offer, variant: Variant | undefined): boolean {

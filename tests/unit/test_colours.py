@@ -72,6 +72,10 @@ def test_words_can_be_read_on_every_surface(name: str) -> None:
         for surface in ("bg", "surface", "sunken", "raised"):
             ground = over(values[surface], (0, 0, 0))
             assert contrast(over(values[word], ground), ground) >= 4.5, (word, surface)
+    for mark in ("add-soft", "remove-soft"):
+        ground = over(values[mark], over(values["surface"], (0, 0, 0)))
+        for word in ("muted", mark.removesuffix("-soft")):
+            assert contrast(over(values[word], ground), ground) >= 4.5, (word, mark)
     for word, surface in (("accent-text", "accent"), ("ink-text", "ink"), ("stop-text", "stop")):
         ground = over(values[surface], (0, 0, 0))
         assert contrast(over(values[word], ground), ground) >= 4.5, (word, surface)
