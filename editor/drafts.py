@@ -11,7 +11,6 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from editor.document import Delta
@@ -22,9 +21,10 @@ from editor.places import place, where
 from editor.protocol import utf16_length
 from editor.regions import Region
 from editor.replacements import Replacement, of_reply
+from editor.replies import Replies, outside, span
 from editor.room import Room
 from editor.run import Replay, Request, make_task
-from inference.api import Engine, Event, Finished, Progress, Task
+from inference.api import Engine, Event, Finished, Task
 
 # A first letter or two say nothing of what is wanted, and a draft of them would only flicker.
 SHORTEST = 4
@@ -33,8 +33,7 @@ SHORTEST = 4
 @dataclass(eq=False)
 class Draft:
     """Of one region, or of several as one: ``old`` is the text from the first one's beginning to the last one's end, which has
-    not changed unless it is ``touched``, and ``start`` its first byte in the file as it stands. ``inside``: the regions within it.
-    ``wrote``: when the first and the newest events of a reply came, by the monotonic clock."""
+    not changed unless it is ``touched``, and ``start`` its first byte in the file as it stands. ``inside``: the regions within it."""
 
     id: str
     by: Person
@@ -45,9 +44,8 @@ class Draft:
     old: str
     inside: tuple[Region, ...]
     asked: float
+    replies: Replies
     unwatch: Callable[[], None] = lambda: None
-    replies: dict[int, list[Event]] = field(default_factory=dict)
-    wrote: tuple[float, float] = (0.0, 0.0)
     edits: list[Replacement] = field(default_factory=list)
     done: bool = False
     touched: bool = False
@@ -55,13 +53,6 @@ class Draft:
     @property
     def end(self) -> int:
         return self.start + size(self.old)
-
-    def key(self, number: int) -> str:
-        """Names the request for one of its regions to the engine."""
-        return f"{self.id}.{number + 1}" if len(self.tasks) > 1 else self.id
-
-    def ended(self, number: int) -> bool:
-        return isinstance(next(reversed(self.replies.get(number, ())), None), Finished)
 
 
 class Drafts:
@@ -95,14 +86,17 @@ class Drafts:
         if not 0 < len(chosen) <= most or busy or self.state == "off" or len(request.instruction) < SHORTEST:
             self.drop(person.id)
             return False
-        start, old, inside = _span(text, chosen)
+        start, old, inside = span(text, chosen)
         tasks = tuple(replace(make_task(self._room, self._engine, request, text, region), draft=True) for region in chosen)
         if known and known.tasks == tasks and (known.file, known.start) == (request.file, start):
             return True
         if (known is None and len(self._drafts) >= self._room.limits.drafts) or not self._pace.may():
             self.drop(person.id)
             return False
-        self._begin(Draft(secrets.token_hex(6), person, request.file, request.instruction, tasks, start, old, inside, time.monotonic()))
+        key = secrets.token_hex(6)
+        replies = Replies(self._engine, key, tasks, self._room.limits.parallel_windows, lambda number: self._heard(draft, number))
+        draft = Draft(key, person, request.file, request.instruction, tasks, start, old, inside, time.monotonic(), replies)
+        self._begin(draft)
         return True
 
     def reply(self, request: Request, text: str, chosen: Sequence[Region]) -> Replay | None:
@@ -110,9 +104,9 @@ class Drafts:
         draft = self._drafts.get(request.by.id)
         if draft is None or draft.touched or not draft.edits:
             return None
-        if (draft.file, draft.instruction, draft.start, draft.old, draft.inside) != (request.file, request.instruction, *_span(text, chosen)):
+        if (draft.file, draft.instruction, draft.start, draft.old, draft.inside) != (request.file, request.instruction, *span(text, chosen)):
             return None
-        return Replay([(region, draft.replies[number]) for number, region in enumerate(chosen)], draft.wrote)
+        return Replay(list(zip(chosen, draft.replies.events, strict=True)), draft.replies.wrote)
 
     def drop(self, participant: str, why: str = "") -> None:
         """Ends a person's draft and takes it off everybody's screen. ``why``: ``changed`` where it is worth another try."""
@@ -173,21 +167,12 @@ class Drafts:
             unwatch()
 
         draft.unwatch = end
-        self._ask_more(draft)
-
-    def _ask_more(self, draft: Draft) -> None:
-        """As many of its regions at the same time as of a run's."""
-        free = self._room.limits.parallel_windows - sum(not draft.ended(number) for number in draft.replies)
-        for number in range(len(draft.replies), min(len(draft.replies) + free, len(draft.tasks))):
-            draft.replies[number] = []
-            self._engine.start(draft.key(number), draft.tasks[number], partial(self._listen, draft, number))
+        draft.replies.ask()
 
     def _close(self, draft: Draft) -> None:
         if not draft.done:
             draft.done = True
-            for number in draft.replies:
-                if not draft.ended(number):
-                    self._engine.stop(draft.key(number))
+            draft.replies.stop()
             self._pace.given_up(self._took(draft))
         draft.unwatch()
         if self._drafts.get(draft.by.id) is draft:
@@ -216,27 +201,20 @@ class Drafts:
         if self._drafts.get(draft.by.id) is draft:
             self.drop(draft.by.id, "changed")
 
-    def _listen(self, draft: Draft, number: int, events: Sequence[Event]) -> None:
-        if draft.done or draft.touched:
-            return
-        if any(isinstance(event, Progress | Finished) for event in events):
-            now = time.monotonic()
-            draft.wrote = (draft.wrote[0] or now, now)
-        draft.replies[number] += events
-        finished = events[-1]
-        if not isinstance(finished, Finished):
+    def _heard(self, draft: Draft, number: int) -> None:
+        finished = draft.replies.ended(number)
+        if draft.done or draft.touched or finished is None:
             return
         if finished.outcome not in ("done", "declined") or finished.revert:
             # A quick failure is no quick draft; and what a run would make of one place's is not worth drawing.
             return self.drop(draft.by.id)
-        self._ask_more(draft)
-        if not all(draft.ended(each) for each in range(len(draft.tasks))):
+        if not draft.replies.complete:
             return
         draft.done = True
         self._pace.took(self._took(draft))
         if self._drafts.get(draft.by.id) is not draft:
             return  # that was one too slow, and all are gone
-        draft.edits = [edit for each, region in enumerate(draft.inside) for edit in _within(draft.old, region, draft.replies[each])]
+        draft.edits = [edit for region, events in zip(draft.inside, draft.replies.events, strict=True) for edit in _within(draft.old, region, events)]
         if not draft.edits:
             return self.drop(draft.by.id)
         # Positions are those of the text as everybody has it.
@@ -245,15 +223,15 @@ class Drafts:
 
     def _shown(self, draft: Draft) -> dict[str, Any]:
         text = self._room.document.text(draft.file)
-        span = where(text, draft)
-        region = place(text, span)
+        whole = where(text, draft)
+        region = place(text, whole)
         return {
             "id": draft.id,
             "by": draft.by.public(),
             "file": draft.file,
             "instruction": draft.instruction,
             "region": region,
-            "regions": [place(text, _behind(span, inside)) for inside in draft.inside],
+            "regions": [place(text, outside(whole, inside)) for inside in draft.inside],
             **drawn(draft.old, draft.edits, region["from"]),
         }
 
@@ -270,18 +248,6 @@ def drawn(old: str, edits: list[Replacement], begin: int) -> dict[str, Any]:
         "check": zlib.crc32(old.encode()),
         "edits": placed,
     }
-
-
-def _span(text: str, chosen: Sequence[Region]) -> tuple[int, str, tuple[Region, ...]]:
-    """Several regions of a text as one: its first byte, its text, and the regions within that."""
-    begin, end, above = chosen[0].start, chosen[-1].end, chosen[0].first - 1
-    inside = tuple(Region(each.start - begin, each.end - begin, each.first - above, each.last - above) for each in chosen)
-    return size(text[:begin]), text[begin:end], inside
-
-
-def _behind(span: Region, inside: Region) -> Region:
-    above = span.first - 1
-    return Region(span.start + inside.start, span.start + inside.end, above + inside.first, above + inside.last)
 
 
 def _within(old: str, region: Region, events: Sequence[Event]) -> list[Replacement]:

@@ -342,7 +342,8 @@ TO_CLIENT: dict[str, Message] = {
                 _CHAIN,
                 Field("count", int),
                 Field("model", str),
-                Field("region", dict, "as in `run.started`; null while they wait"),
+                Field("region", dict, "as in `draft.shown`; null while they wait"),
+                Field("regions", list, "as in `draft.shown`; empty while they wait"),
                 Field("position", int, "in the queue, 1 is next; 0: they have begun"),
                 Field("reason", str, "what they wait for, for people"),
                 Field(
@@ -362,7 +363,7 @@ TO_CLIENT: dict[str, Message] = {
                 Field("same_as", int, "the variant that came out equal, or null"),
                 *_FIGURES,
                 Field("reason", str, "for people"),
-                Field("diff", list, "as in `run.card`; of one that is done, with all lines of the region"),
+                Field("diff", list, "as in `run.card`; of one that is done, with all lines of its regions"),
                 Field("check", int, "as in `draft.shown`"),
                 Field("edits", list, "as in `draft.shown`, counted from the beginning of the region"),
             ),

@@ -52,10 +52,12 @@ Lines = tuple[int, str]
 @dataclass(frozen=True)
 class Replay:
     """Replies that are complete already. ``places``: regions of the file as it is now, in ascending order, and what an engine
-    said of each, with its Finished. ``wrote``: when the first and the last token came, by the monotonic clock."""
+    said of each, with its Finished. ``wrote``: when the first and the last token came, by the monotonic clock.
+    ``note``: what its card says of it."""
 
     places: Sequence[tuple[Region, Sequence[Event]]]
     wrote: tuple[float, float] = (0.0, 0.0)
+    note: str = ""
 
     @property
     def regions(self) -> list[Region]:

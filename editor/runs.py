@@ -29,7 +29,6 @@ from editor.run import Lines, Link, Mode, Replay, Request, Run, make_task
 from editor.undos import Undos
 from editor.variants import Variants
 from editor.windows import choose_all
-from inference.api import Task
 
 # Ended runs that a steer, on its way when they ended, still finds.
 RECENT = 30
@@ -253,12 +252,9 @@ class Runs:
     def is_live(self, run: str) -> bool:
         return run in self._active or run in self._waiting
 
-    def plan(self, request: Request) -> tuple[str, regions.Region, Task]:
+    def plan(self, request: Request) -> tuple[str, Sequence[regions.Region]]:
         content = self._text(request.file)
-        region, *more = self._choose(content, request)
-        if more:
-            raise ProtocolError("unsupported", f"This concerns {len(more) + 1} places of the file: variants are made of one.")
-        return content, region, make_task(self._room, self._engines.of(request.engine), request, content, region)
+        return content, self._choose(content, request)
 
     def blocked(self, request: Request) -> str:
         return "Waits for the model to be loaded." if self._engines.of(request.engine).info.state == "loading" else ""
@@ -384,7 +380,8 @@ class Runs:
         for part in run.parts:
             if part.finished and part.finished.revert:
                 self._undos.revert(run, part)
-        self._finish(run, *outcome_of(run, self._engines.deep is not None))
+        outcome, reason = outcome_of(run, self._engines.deep is not None)
+        self._finish(run, outcome, f"{run.replay.note} {reason}".strip() if run.replay else reason)
 
     # What everybody is told.
 

@@ -7,33 +7,29 @@ follows what people do to the lines, so that it still fits. Everything here runs
 from __future__ import annotations
 
 import asyncio
-import copy
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
 
 from editor.document import Delta
 from editor.drafts import drawn
-from editor.edits import RegionDiff, size
+from editor.edits import size
 from editor.engines import Engines
-from editor.languages import MOST_LINES, highlighted_diff
-from editor.live import LiveRegion
 from editor.members import Member, Person
+from editor.offers import Offer, Variant
 from editor.places import place, where
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
-from editor.regions import Region
-from editor.replacements import apply, condense, operations, tidy
+from editor.regions import Region, find_all
+from editor.replies import Replies
 from editor.room import Room
-from editor.run import Link, Replay, Request
-from inference.api import Engine, Event, Finished, Hunk, Note, Progress, Task, Text
+from editor.run import Lines, Link, Replay, Request, make_task
 
 # Between two messages of one variant while it streams.
 SHOW_S = 0.1
-
-State = Literal["streaming", "done", "same", "declined", "failed"]
 
 
 class Host(Protocol):
@@ -42,51 +38,14 @@ class Host(Protocol):
     def check(self, request: Request) -> None:
         """Whether it could be asked for at all."""
 
-    def plan(self, request: Request) -> tuple[str, Region, Task]:
-        """The file's text, and what a run of this request would be about now."""
+    def plan(self, request: Request) -> tuple[str, Sequence[Region]]:
+        """The file's text, and the regions that a run of this request would rewrite now."""
 
     def blocked(self, request: Request) -> str:
         """Why it cannot begin yet, for people; or nothing."""
 
     def apply(self, request: Request, replay: Replay, chain: tuple[Link, ...]) -> str:
         """A run of a reply that is there already; returns its id."""
-
-
-@dataclass(eq=False)
-class Variant:
-    """``number`` counts from 0; ``sample`` is the number that the engine knows it by. ``text``: what the region would hold, once it is done."""
-
-    number: int
-    sample: int
-    key: str
-    events: list[Event] = field(default_factory=list)
-    state: State = "streaming"
-    same_as: int | None = None
-    text: str = ""
-    reason: str = ""
-    figures: dict[str, Any] = field(default_factory=lambda: {"tokens": 0, "ttft_ms": None, "tokens_per_s": None})
-    version: int = 0
-    timer: asyncio.TimerHandle | None = None
-    shown: dict[str, Any] | None = None
-
-
-@dataclass(eq=False)
-class Offer:
-    """The variants of one request. ``old`` is the region's text that they were made for, ``live`` where it is now."""
-
-    id: str
-    request: Request
-    engine: Engine
-    chain: tuple[Link, ...]
-    variants: list[Variant]
-    place: tuple[int, str] = (0, "")
-    old: str = ""
-    first_line: int = 1
-    path: str = ""
-    live: LiveRegion | None = None
-    changed: Literal["", "typed", "rewritten"] = ""
-    turn: Turn | None = None
-    unwatch: Callable[[], None] = lambda: None
 
 
 class Variants:
@@ -109,19 +68,28 @@ class Variants:
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
-    def start(self, request: Request, count: int, chain: tuple[Link, ...] = (), first: int = 0, instead: Offer | None = None) -> None:
-        """``first``: the first sample; others than an earlier offer's make other replies. ``instead``: the offer that was steered."""
+    def start(
+        self,
+        request: Request,
+        count: int,
+        chain: tuple[Link, ...] = (),
+        first: int = 0,
+        instead: Offer | None = None,
+        lines: Sequence[Lines] = (),
+    ) -> None:
+        """``first``: the first sample; others than an earlier offer's make other replies. ``instead``: the offer that was steered,
+        whose ``lines`` these are."""
         limit = self._room.limits.variants
         if count > limit:
             raise ProtocolError("bad_message", f"{count} variants are more than the limit of {limit} at once (ENSEMBLE_MAX_VARIANTS).")
         self._host.check(request)
         engine = self._engines.wanted(request.engine)
-        if engine.info.state == "ready":
+        if engine.info.state == "ready" and not lines:
             self._host.plan(request)  # what cannot be is said now
         for known in [offer for offer in self._offers.values() if offer is instead or offer.request.by is request.by]:
             self._close(known, "steered" if known is instead else "dropped")
         key = secrets.token_hex(6)
-        offer = Offer(key, request, engine, chain, [Variant(number, first + number, f"{key}.{number}") for number in range(count)])
+        offer = Offer(key, request, engine, chain, [Variant(number, first + number) for number in range(count)], lines)
         self._offers[key] = offer
 
         def tell(position: int, reason: str) -> None:
@@ -135,10 +103,11 @@ class Variants:
         """As many new ones, in the lines of the old ones. The same instruction again makes other replies."""
         old = self._offers[offer_id]
         again = instruction.strip() == old.request.instruction
-        request = replace(old.request, by=member.person, instruction=instruction.strip(), selection=self._selection(old))
+        request = replace(old.request, by=member.person, instruction=instruction.strip())
         link = {"by": old.request.by.public(), "instruction": old.request.instruction}
         first = old.variants[-1].sample + 1 if again else 0
-        self.start(request, len(old.variants), old.chain if again else (*old.chain, link), first, old)
+        lines = old.now(self._text(old)) if old.live else ()
+        self.start(request, len(old.variants), old.chain if again else (*old.chain, link), first, old, lines)
 
     def keep(self, member: Member, offer_id: str, number: int) -> None:
         """Takes one: it is applied as a run, around what people have changed meanwhile."""
@@ -152,7 +121,7 @@ class Variants:
             raise ProtocolError("unsupported", f"This variant cannot be taken. {variant.reason}".strip())
         if offer.changed == "rewritten":
             raise ProtocolError("changed", "Another run has rewritten these lines since the variants were made: make new ones.")
-        replay = self._replay(offer, variant, f"Variant {number + 1} of {len(offer.variants)}, taken by {member.person.name}.")
+        replay = offer.replay(variant, self._text(offer), f"Variant {number + 1} of {len(offer.variants)}, taken by {member.person.name}.")
         run = self._host.apply(offer.request, replay, offer.chain)
         self._close(offer, "taken", by=member, variant=number, run=run)
 
@@ -179,67 +148,56 @@ class Variants:
 
     # One offer.
 
-    def _selection(self, offer: Offer) -> dict[str, int] | None:
-        if offer.live is None:
-            return offer.request.selection
+    def _text(self, offer: Offer) -> str:
+        """Raises ProtocolError."""
         try:
-            text = self._room.document.text(offer.request.file)
+            return self._room.document.text(offer.request.file)
         except KeyError:
-            return None
-        lines = place(text, where(text, offer.live))
-        return {"anchor": lines["from"], "head": lines["to"]}
+            raise ProtocolError("not_found", "The file is no longer there.") from None
 
     def _begin(self, offer: Offer) -> None:
         """Its turn has come."""
         request = offer.request
         try:
-            text, region, task = self._host.plan(request)
+            text = self._text(offer)
+            chosen: Sequence[Region] | None = find_all(text, offer.lines)
+            if not chosen:
+                text, chosen = self._host.plan(request)
         except ProtocolError as fault:
             return self._close(offer, "failed", reason=fault.message)
-        offer.path, offer.first_line, offer.old = task.path, region.first, task.region
-        offer.live = LiveRegion(size(text[: region.start]), size(task.region))
+        offer.path = self._room.document.path(request.file)
+        offer.begin(text, chosen)
         offer.place = (0, "")
         offer.unwatch = self._room.document.watch(request.file, lambda changes, origin: self._watched(offer, changes, origin))
         earlier = tuple(str(link["instruction"]) for link in offer.chain)
         self._announce(offer)
+        tasks = [replace(make_task(self._room, offer.engine, request, text, region, earlier), tentative=True) for region in chosen]
+        most = self._room.limits.parallel_windows
         for variant in offer.variants:
-            offer.engine.start(variant.key, replace(task, earlier=earlier, variant=variant.sample, tentative=True), self._listener(offer, variant))
-
-    def _listener(self, offer: Offer, variant: Variant) -> Callable[[Sequence[Event]], None]:
-        return lambda events: self._listen(offer, variant, events)
+            sampled = [replace(task, variant=variant.sample) for task in tasks]
+            variant.replies = Replies(offer.engine, f"{offer.id}.{variant.number}", sampled, most, partial(self._heard, offer, variant))
+            variant.replies.ask()
 
     def _watched(self, offer: Offer, changes: list[Delta], origin: Any) -> None:
-        assert offer.live
         before = offer.changed
         for change in changes:
-            if change.position <= offer.live.end and change.position + change.deleted >= offer.live.start:
-                # A run's own edits are many and mean to be all of its lines: what is made of both would be neither.
-                offer.changed = "rewritten" if isinstance(origin, str) else offer.changed or "typed"
-            offer.live.people_changed(change.position, change.deleted, size(change.inserted))
+            offer.people_changed(change.position, change.deleted, size(change.inserted), isinstance(origin, str))
         if offer.changed != before:
             self._room.later(0, lambda: self._announce(offer) if offer.id in self._offers else None)
 
-    def _listen(self, offer: Offer, variant: Variant, events: Sequence[Event]) -> None:
+    def _heard(self, offer: Offer, variant: Variant, number: int) -> None:
+        assert variant.replies
         if offer.id not in self._offers or variant.state != "streaming":
             return
-        variant.events += events
-        for event in events:
-            if isinstance(event, Progress | Finished):
-                variant.figures = {"tokens": event.tokens, "ttft_ms": event.ttft_ms, "tokens_per_s": event.tokens_per_s}
-        last = events[-1]
-        if isinstance(last, Finished):
-            self._ended(offer, variant, last)
+        if variant.replies.complete:
+            self._ended(offer, variant)
         elif variant.timer is None:
             variant.timer = self._room.later(SHOW_S, lambda: self._show(offer, variant))
 
-    def _ended(self, offer: Offer, variant: Variant, finished: Finished) -> None:
-        variant.reason = finished.reason
-        if finished.outcome != "done":
-            variant.state = "declined" if finished.outcome == "declined" else "failed"
-        else:
-            text = variant.text = apply(offer.old, self._edits(offer, variant))
-            variant.state = "declined" if text == offer.old else "done"
-            equal = [each for each in offer.variants if each.state in ("done", "same") and each.text == text]
+    def _ended(self, offer: Offer, variant: Variant) -> None:
+        variant.state, variant.reason = offer.outcome(variant)
+        if variant.state == "done":
+            equal = [each for each in offer.variants if each.state in ("done", "same") and each.text == variant.text]
             # The first of those that came out equal is the one that is shown, whichever came first.
             for each in equal[1:]:
                 if (each.state, each.same_as) != ("same", equal[0].number):
@@ -248,18 +206,10 @@ class Variants:
                         self._show(offer, each)
             if equal and equal[0].state == "same":
                 equal[0].state, equal[0].same_as = "done", None
-        if not variant.reason and variant.state == "declined":
-            variant.reason = "The model found nothing to change."
         self._show(offer, variant)
         if offer.turn and all(each.state != "streaming" for each in offer.variants):
             turn, offer.turn = offer.turn, None
             self._queue.leave(turn)
-
-    def _edits(self, offer: Offer, variant: Variant) -> Any:
-        if variant.state == "failed":
-            return []
-        ended = bool(variant.events) and isinstance(variant.events[-1], Finished)
-        return tidy(offer.old, condense(offer.old, operations(RegionDiff(offer.old), variant.events, ended)))
 
     def _show(self, offer: Offer, variant: Variant) -> None:
         if variant.timer:
@@ -271,12 +221,9 @@ class Variants:
         task.add_done_callback(self._tasks.discard)
 
     async def _draw(self, offer: Offer, variant: Variant, version: int) -> None:
-        edits = self._edits(offer, variant)
-        new = apply(offer.old, edits)
+        edits = offer.edits(variant)
         ended = variant.state != "streaming"
-        # Whole where it is done: the page shows the result of it too.
-        lines = {"context": MOST_LINES} if ended else {}
-        diff = [] if new == offer.old else await asyncio.to_thread(highlighted_diff, offer.path, offer.old, new, offer.first_line, **lines)
+        diff = await asyncio.to_thread(offer.diff, variant, edits)
         if variant.version != version or offer.id not in self._offers or offer.live is None:
             return  # there is more by now
         variant.shown = {
@@ -287,38 +234,21 @@ class Variants:
             "reason": variant.reason,
             **variant.figures,
             "diff": diff,
-            **drawn(offer.old, edits, 0),
+            **drawn(offer.old, offer.together(edits), 0),
         }
         self._room.announce("variants.shown", passing=not ended, **variant.shown)
-
-    def _replay(self, offer: Offer, variant: Variant, note: str) -> Replay:
-        """The reply for the region as it is now. Raises ProtocolError."""
-        assert offer.live
-        try:
-            text = self._room.document.text(offer.request.file)
-        except KeyError:
-            raise ProtocolError("not_found", "The file is no longer there.") from None
-        region = where(text, offer.live)
-        events = variant.events[:-1]
-        last = variant.events[-1]
-        assert isinstance(last, Finished)
-        if text[region.start : region.end] != offer.old:
-            new = merged(text, offer.live, operations(RegionDiff(offer.old), events, True))
-            notes = [event for event in events if isinstance(event, Note)]
-            events = [*notes, Hunk(1, region.last - region.first + 1), Text(new + "\n")]
-            note += " What people had changed in these lines meanwhile was kept."
-        return Replay([(region, [*events, replace(last, reason=note)])])
 
     def _announce(self, offer: Offer) -> None:
         self._room.flush()
         self._room.announce("variants.started", **self._public(offer))
 
     def _public(self, offer: Offer) -> dict[str, Any]:
-        request, region = offer.request, None
+        request, region, places = offer.request, None, []
         if offer.live:
             with suppress(KeyError):  # it went with its file
                 text = self._room.document.text(request.file)
                 region = place(text, where(text, offer.live))
+                places = [place(text, where(text, window.live)) for window in offer.windows]
         return {
             "run": offer.id,
             "by": request.by.public(),
@@ -328,6 +258,7 @@ class Variants:
             "count": len(offer.variants),
             "model": offer.engine.info.name,
             "region": region,
+            "regions": places,
             "position": offer.place[0],
             "reason": offer.place[1],
             "changed": offer.changed,
@@ -342,20 +273,10 @@ class Variants:
         for each in offer.variants:
             if each.timer:
                 each.timer.cancel()
-            if each.state == "streaming":
-                offer.engine.stop(each.key)
+            if each.state == "streaming" and each.replies:
+                each.replies.stop()
         if offer.turn:
             turn, offer.turn = offer.turn, None
             self._queue.leave(turn)
         who = (by.person if by else offer.request.by).public()
         self._room.announce("variants.gone", run=offer.id, outcome=outcome, by=who, variant=variant, taken=run, reason=reason)
-
-
-def merged(text: str, live: LiveRegion, steps: Sequence[Any]) -> str:
-    """What the region would hold if the steps, made for its old text, were carried over to it as it is now in the file's text."""
-    live = copy.deepcopy(live)
-    data = text.encode()
-    for step in steps:
-        for splice in live.carry(step):
-            data = data[: splice.position] + splice.text.encode() + data[splice.position + splice.deleted :]
-    return data[live.start : live.end].decode()

@@ -13,12 +13,12 @@ from editor.drafts import Drafts
 from editor.edits import RegionDiff, size
 from editor.live import LiveRegion
 from editor.members import Person
+from editor.offers import merged
 from editor.pace import Pace
 from editor.protocol import utf16_length
 from editor.regions import Region, region_of
 from editor.replacements import apply, of_reply, operations
 from editor.run import Request
-from editor.variants import merged
 from inference.api import Finished, Hunk, ModelInfo, Task, Text
 from tests.property.test_edits import line, rewrite, text
 

@@ -142,3 +142,27 @@ async def test_stop_ends_what_is_still_being_made(chatting_server: Server) -> No
         await ada.message("run.progress")
         ada.send("run.stop")
         await ada.message("run.finished")
+
+
+async def test_variants_of_an_instruction_about_many_places(server: Server) -> None:
+    text = BEFORE + "\n\n".join(GREET.replace("greet", f"greet_{number}") for number in range(3))
+    wanted = "add a docstring to every function: Say hello."
+    session = server.session(("a.py", text))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("a.py")
+        await grace.ready("a.py")
+        ada.send("run.start", instruction=wanted, file=file, selection=CARET, variants=3)
+        offer = await grace.message("variants.started", position=0)
+        assert [region["first_line"] for region in offer["regions"]] == [16, 20, 24]
+        shown = await made(grace, offer["run"])
+        assert shown[0]["state"] == "done" and shown[0]["edits"]
+        assert str(grace.text_of("a.py")) == text
+        begin = offer["region"]["from"]
+        first = {"edits": [{**edit, "from": edit["from"] + begin, "to": edit["to"] + begin} for edit in shown[0]["edits"]]}
+        grace.send("run.keep", run=offer["run"], variant=0)
+        gone = await ada.message("variants.gone", run=offer["run"])
+        card = await ada.message("run.card", run=gone["taken"])
+        assert card["outcome"] == "done" and "taken by Grace" in card["reason"] and " of 3 places changed." in card["reason"]
+        await ada.wait(lambda: str(ada.text_of("a.py")) == applied(text, first))
+        ada.send("run.undo", run=gone["taken"])
+        await grace.wait(lambda: str(grace.text_of("a.py")) == text)

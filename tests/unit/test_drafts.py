@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -147,8 +148,7 @@ async def test_a_draft_of_several_places_goes_with_a_change_between_them_or_one_
     one, two = engine.asked
     with at.room.document.transaction(grace):
         at.room.document.insert(at.file, len(GREET) + 1, "between = 1")
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turned(lambda: at.heard("ada", "draft.gone"))
     assert at.heard("ada", "draft.gone")[-1]["why"] == "changed"
     assert not engine.asked and engine.stopped == [one, two]
     typed(at, ada, EVERY)
@@ -171,6 +171,15 @@ async def test_no_more_places_than_come_within_the_bound(engine: Puppet) -> None
         assert drafted or engine.warmed[-1].region == GREET, "the first of them is evaluated"
         typed(at, ada, "")
         assert not engine.asked
+
+
+async def turned(condition: Callable[[], object]) -> None:
+    """What the loop does next has done it."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("not met")
 
 
 async def shown(at: Table, count: int) -> list[dict[str, object]]:
@@ -231,3 +240,59 @@ async def test_one_is_taken_while_others_are_still_written_and_people_have_typed
     assert "taken by grace" in reason and "kept" in reason
     with pytest.raises(ProtocolError):
         at.runs.keep(grace, offer, 0)
+
+
+async def test_variants_of_several_places_are_taken_as_one_run_around_what_people_typed(engine: Puppet) -> None:
+    at = Table(engine, Queue(8), TWO)
+    at.room.limits = replace(at.room.limits, parallel_windows=1)
+    ada, grace = at.person("ada"), at.person("grace")
+    enter(at, ada, EVERY, 2)
+    offer = at.heard("ada", "variants.started")[-1]
+    assert len(offer["regions"]) == 2 and offer["region"]["to"] == offer["regions"][1]["to"]
+    assert [(task.variant, task.region.split("(")[0]) for task, _ in engine.asked.values()] == [(0, "def greet"), (1, "def greet")]
+    run = offer["run"]
+    engine.answer(f"{run}.0.1", "return", "yield")
+    engine.answer(f"{run}.0.2", "return", "print")
+    engine.answer(f"{run}.1.1", "name", "who")
+    engine.tell(f"{run}.1.2", Hunk(1, 2), Text("def nonsense"), Finished("failed", 3, 1.0, 2.0, "It made no sense."))
+    assert not engine.asked
+    one, two = await shown(at, 2)
+    assert (one["state"], two["state"], two["reason"]) == ("done", "done", "Line 4: It made no sense.")
+    assert [line["op"] for line in one["diff"]] == [" ", "-", "+", "@", " ", "-", "+"]  # type: ignore[attr-defined]
+    assert one["tokens"] == 14 and len(two["diff"]) == 4  # type: ignore[arg-type]
+    drawn = TWO
+    for edit in reversed(two["edits"]):  # type: ignore[call-overload]
+        drawn = drawn[: edit["from"]] + edit["text"] + drawn[edit["to"] :]
+    greet, _, rest = TWO.partition("\n\n")
+    assert drawn == greet.replace("name", "who") + "\n\n" + rest
+
+    # Between the places and in one of them.
+    for place, letters in ((len(greet) + 1, "# between\n"), (TWO.index("(name") + 5, ", loud")):
+        with at.room.document.transaction(grace):
+            at.room.document.insert(at.file, place, letters)
+    await turned(lambda: at.heard("ada", "variants.started")[-1]["changed"] == "typed")
+    at.runs.keep(grace, run, 0)
+    assert at.text == TWO.replace("return", "yield", 1).replace("return", "print").replace("(name", "(name, loud", 1).replace(
+        "\n\n", "\n# between\n\n", 1
+    )
+    (finished,) = at.heard("ada", "run.finished")
+    assert finished["reason"].startswith(
+        "Variant 1 of 2, taken by grace. What people had changed in these lines meanwhile was kept. 2 of 2 places changed."
+    )
+    assert len(at.heard("ada", "run.started")[-1]["regions"]) == 2
+
+    # One place that failed takes nothing from the other; a steer stays in these places.
+    enter(at, ada, EVERY, 2)
+    run = at.heard("ada", "variants.started")[-1]["run"]
+    at.runs.steer(grace, run, "shorter")
+    assert engine.stopped[-2:] == [f"{run}.0.1", f"{run}.1.1"]
+    again = at.heard("ada", "variants.started")[-1]
+    assert [region["first_line"] for region in again["regions"]] == [1, 5]
+    run = again["run"]
+    for number in range(2):
+        engine.tell(f"{run}.{number}.1", Hunk(1, 2), Text("def nonsense"), Finished("failed", 3, 1.0, 2.0, "It made no sense."))
+        engine.answer(f"{run}.{number}.2", "hail", "hi")
+    before = at.text
+    at.runs.keep(ada, run, 0)
+    assert at.text == before.replace("hail", "hi")
+    assert "1 of 2 places changed. Line 1: It made no sense." in at.heard("ada", "run.finished")[-1]["reason"]
