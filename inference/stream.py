@@ -39,13 +39,13 @@ class Stream(Reply):
         if self.task.variant:
             self._random = np.random.default_rng(self.task.variant)
 
-    def choose(self, logits: npt.NDArray[np.float32]) -> int | None:
-        """The next token: the likeliest, or for a variant one that is drawn. None where the logits are not numbers."""
+    def choose(self, logits: npt.NDArray[np.float32], ahead: int = 0) -> int | None:
+        """The next token, or the one ``ahead`` of it: the likeliest, or for a variant one that is drawn. None where the logits are not numbers."""
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):
             return None
         if self._random is None:
-            if self.least and self.tokens < HELD_TOKENS and probability(logits, best) < self.least:
+            if self.least and self.tokens + ahead < HELD_TOKENS and probability(logits, best) < self.least:
                 self.unsure = True
             return best
         top = np.argpartition(logits, -min(TOP, len(logits)))[-TOP:]

@@ -324,7 +324,7 @@ class Worker:
         guess = stream.job.guess
         chosen: list[int] = []
         for place, index in enumerate(indexes):
-            token = stream.choose(self._context.logits(index))
+            token = stream.choose(self._context.logits(index), place)
             if token is None:
                 return self._finish(stream, "failed", "The model produced invalid numbers; its file may be damaged.")
             chosen.append(token)
