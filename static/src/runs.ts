@@ -213,10 +213,10 @@ export class Runs extends ObservableV2<{
       run = blank(id);
       this.#runs.set(id, run);
     }
-    const marked = isLive(run) && run.regions;
+    const marked = marks(run);
     Object.assign(run, change);
     this.emit("change", [run]);
-    if (marked !== (isLive(run) && run.regions)) this.emit("regions", []);
+    if (marked !== marks(run)) this.emit("regions", []);
   }
 
   #hold(id: string, regions: Region[]): void {
@@ -231,6 +231,11 @@ export class Runs extends ObservableV2<{
     this.emit("reset", []);
     this.emit("regions", []);
   }
+}
+
+/** What is marked in the text because of it. */
+function marks(run: Run): Sticky[] | null {
+  return isLive(run) && run.regions.length > 0 ? run.regions : null;
 }
 
 /** One of which nothing is known yet. */

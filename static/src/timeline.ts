@@ -76,22 +76,28 @@ export class Timeline {
   /** However many messages come, a card is drawn at most once a frame. */
   #schedule(id: string): void {
     if (this.#pending.size === 0) {
-      requestAnimationFrame(() => {
-        for (const each of this.#pending) {
-          const run = this.#o.runs.get(each);
-          if (run) this.#draw(run);
-        }
-        this.#pending.clear();
-      });
+      requestAnimationFrame(() => this.#drawPending());
     }
     this.#pending.add(id);
   }
 
-  #draw(run: Run): void {
+  #drawPending(): void {
     const scroller = need("#timeline-scroll");
-    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+    // Where it stands is asked once for all cards: each answer after a change is a layout of the whole list.
+    let follow = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    for (const id of pending) {
+      const run = this.#o.runs.get(id);
+      if (!run) continue;
+      if (!this.#cards.has(id) && isLive(run)) follow = true;
+      this.#draw(run);
+    }
+    if (follow) scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  #draw(run: Run): void {
     let card = this.#cards.get(run.id);
-    const isNew = card === undefined;
     if (!card) {
       card = h("li", { class: "card", "data-testid": "run-card", "data-run": run.id, tabindex: "-1" });
       this.#cards.set(run.id, card);
@@ -126,7 +132,6 @@ export class Timeline {
     }
     this.#answers.get(run.id)?.show(run.text, isLive(run));
     this.#showFigures(run);
-    if (isNew ? atEnd || isLive(run) : atEnd) scroller.scrollTop = scroller.scrollHeight;
   }
 
   #content(run: Run): Node[] {
