@@ -173,14 +173,10 @@ class Drafts:
         if not draft.done:
             draft.done = True
             draft.replies.stop()
-            self._pace.given_up(self._took(draft))
+            self._pace.given_up((time.monotonic() - draft.asked) * 1000, len(draft.tasks))
         draft.unwatch()
         if self._drafts.get(draft.by.id) is draft:
             del self._drafts[draft.by.id]
-
-    def _took(self, draft: Draft) -> float:
-        """Milliseconds since its keystroke, for each of its places."""
-        return (time.monotonic() - draft.asked) * 1000 / len(draft.tasks)
 
     def _too_slow(self, draft: Draft) -> None:
         if not draft.done:
@@ -211,7 +207,7 @@ class Drafts:
         if not draft.replies.complete:
             return
         draft.done = True
-        self._pace.took(self._took(draft))
+        self._pace.took((time.monotonic() - draft.asked) * 1000 / len(draft.tasks))
         if self._drafts.get(draft.by.id) is not draft:
             return  # that was one too slow, and all are gone
         draft.edits = [edit for region, events in zip(draft.inside, draft.replies.events, strict=True) for edit in _within(draft.old, region, events)]

@@ -57,7 +57,7 @@ class Pace:
         return True
 
     def took(self, ms: float) -> None:
-        """A draft came after so many milliseconds; or was given up after them, which counts where it was too slow already."""
+        """A draft came after so many milliseconds, for each of its places; or was given up after them, which counts where it was too slow already."""
         if self.paused:
             if ms <= self.bound_ms:
                 return self.reset()
@@ -71,10 +71,10 @@ class Pace:
             self._retry_at = self._clock() + self._wait
             self._tell()
 
-    def given_up(self, ms: float) -> None:
-        """A draft was not wanted any more before it came. That says something only of a slow one."""
+    def given_up(self, ms: float, places: int = 1) -> None:
+        """A draft of so many places was not wanted any more before it came. That says something only of a slow one."""
         if ms > self.bound_ms:
-            self.took(ms)
+            self.took(ms / places)
 
     def reset(self) -> None:
         """Another model, or one that keeps up again: what was measured does not count any more."""

@@ -81,3 +81,19 @@ def test_another_model_begins_anew() -> None:
     slow(pace)
     pace.reset()
     assert not pace.paused and pace.middle_ms is None
+
+
+def test_drafts_of_many_places_that_do_not_come_in_time_make_the_next_ones_fewer() -> None:
+    pace = Pace(300)
+    assert pace.places == 0, "nothing is known yet"
+    for _ in range(3):
+        pace.took(20)
+    assert pace.places == 15
+    pace.given_up(200, 10)
+    assert pace.places == 15, "somebody typed on before it was late"
+    for _ in range(4):
+        pace.given_up(1200, 10)
+    assert pace.places == 2 and not pace.paused
+    for _ in range(9):
+        pace.given_up(1200, 2)
+    assert pace.places == 1 and pace.paused
