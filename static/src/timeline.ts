@@ -117,6 +117,7 @@ export class Timeline {
       run.saw,
       run.mode,
       run.mode === "ask" && !isLive(run) && run.text !== "",
+      isReading(run),
       run.diff.length,
       run.engine,
       run.model,
@@ -135,7 +136,8 @@ export class Timeline {
   }
 
   #content(run: Run): Node[] {
-    const label = run.mode === "ask" ? (ANSWER_LABEL[run.state] ?? LABEL[run.state]) : LABEL[run.state];
+    const kind = run.mode === "ask" ? (ANSWER_LABEL[run.state] ?? LABEL[run.state]) : LABEL[run.state];
+    const label = isReading(run) ? "Reading" : kind;
     const badge = run.undone ? "Undone" : run.stopping ? "Stopping…" : label;
     const position = run.state === "queued" && run.position > 0 ? ` · place ${run.position}` : "";
     return [
@@ -320,6 +322,11 @@ export class Timeline {
     need("#timeline-empty").hidden = this.#cards.size > 0;
     need("#timeline-empty-text").textContent = emptyHint(this.#o.rights.may("instruct"));
   }
+}
+
+/** The model has not said anything yet: a long file takes its time. */
+function isReading(run: Run): boolean {
+  return run.state === "streaming" && run.tokens === 0 && run.text === "";
 }
 
 /** The earlier instructions, and who gave them. */

@@ -104,10 +104,11 @@ def test_an_answer_has_ways_into_the_code_and_edits_nothing(answering: tuple[Ser
 
 def test_what_stands_of_an_answer_holds_the_focus_while_it_goes_on(answering: tuple[Server, FakeEndpoint], people: People) -> None:
     server, endpoint = answering
-    go_on = threading.Event()
+    begin, go_on = threading.Event(), threading.Event()
 
     async def in_two_halves(request: Asked) -> None:
         await request.begin()
+        await asyncio.to_thread(begin.wait, 60)
         await request.text("See line 4 of it.\n\n- one\n")
         await asyncio.to_thread(go_on.wait, 60)
         await request.text("- two\n\n```\nprint(1)\n")
@@ -120,8 +121,12 @@ def test_what_stands_of_an_answer_holds_the_focus_while_it_goes_on(answering: tu
     enter(ada, str(session["links"]["edit"]))
     ada.get_by_test_id("instruction-input").fill("?How?")
     ada.keyboard.press("Enter")
+    badge = ada.get_by_test_id("run-card").locator(".badge")
+    expect(badge).to_have_text("Reading")
+    begin.set()
     way = ada.get_by_test_id("answer").get_by_role("button", name="line 4")
     way.focus()
+    expect(badge).to_have_text("Answering")
     go_on.set()
     done = ada.locator("[data-testid=run-card][data-outcome=done]")
     expect(done.get_by_role("button", name="line 5")).to_be_visible()
