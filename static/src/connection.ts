@@ -3,7 +3,7 @@
 import { ObservableV2 } from "lib0/observable";
 import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
-import { Durable } from "./durable";
+import { Durable, type Kept } from "./durable";
 import * as frames from "./frames";
 import { Incoming } from "./incoming";
 import { Outgoing } from "./outgoing";
@@ -22,14 +22,6 @@ const CONFIRMED_MS = 10_000;
 export type SaveState = "connecting" | "saved" | "saving" | "offline" | "quiet" | "failing";
 /** Why the server's document is not the one this page holds a copy of. */
 export type Replaced = "lineage" | "rollback";
-
-/** What this browser kept of an earlier visit. */
-export interface Kept {
-  /** Of the document in hand; null if it is empty. */
-  lineage: string | null;
-  /** Clocks, by client id, below which the server has everything on its disk. */
-  durable: Map<number, number>;
-}
 
 type Events = { [T in ToClient["type"]]: (message: Message<T>) => void } & {
   /** A new socket has opened: what was live on the old one is void until told again. */

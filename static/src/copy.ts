@@ -15,7 +15,7 @@ import {
   openDatabase,
   storageProblem,
 } from "./browserdb";
-import type { Kept } from "./connection";
+import type { Kept } from "./durable";
 
 const RETRY_MS = 10_000;
 const MARK_MS = 400;

@@ -1,6 +1,14 @@
 // What the server has on its disk of this page's document, as clocks by client id. Owns these clocks.
 import * as Y from "yjs";
 
+/** What this browser kept of an earlier visit. */
+export interface Kept {
+  /** Of the document in hand; null if it is empty. */
+  lineage: string | null;
+  /** Clocks, by client id, below which the server has everything on its disk. */
+  durable: Map<number, number>;
+}
+
 export class Durable {
   readonly #clocks: Map<number, number>;
   /** What was durable before this socket was opened: the server's first state vector must reach that far. */
