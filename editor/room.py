@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from editor import messages, presence, protocol, storage, updates, wire
+from editor import messages, presence, protocol, updates, wire
 from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
@@ -20,6 +20,7 @@ from editor.members import Limits, Member, Peer, Person
 from editor.models import Session
 from editor.permissions import may
 from editor.protocol import ProtocolError
+from editor.saved import Saved
 from editor.updates import Index
 
 log = logging.getLogger(__name__)
@@ -59,19 +60,16 @@ class Room:
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
         self._pending = 0
-        self._logged = 0
         self._peers: dict[int, Peer] = {}
         self._changes: list[tuple[Any, bytes]] = []
         self._moved: dict[int, Peer] = {}
-        self._unacknowledged: set[Member] = set()
         self._flushing = False
         self._flushed = 0.0
         self._tick = 0.0
         self._people_timer: asyncio.TimerHandle | None = None
-        self._writing = 0
-        # The clocks of what has been sent to everybody, and of what is in the database.
+        # The clocks of what has been sent to everybody.
         self._sent = dict(index.clocks)
-        self._durable = dict(index.clocks)
+        self.saved = Saved(row.pk, index.clocks, limits.log_updates, lambda: bool(self._changes), self._send_text, self._deleted)
 
     # Members.
 
@@ -97,7 +95,7 @@ class Room:
         if member not in self.members:
             return
         self.members.discard(member)
-        self._unacknowledged.discard(member)
+        self.saved.leave(member)
         for client in [client for client, peer in self._peers.items() if peer.member is member]:
             self.forget_peer(client)
         self.announce_participants()
@@ -108,7 +106,7 @@ class Room:
         if self.failing:
             self.tell(member, "storage", state="failing", message=self.failing)
         self.announce_participants()
-        self._acknowledge(member)
+        self.saved.tell(member)
 
     def send(self, member: Member, frame: bytes) -> None:
         """A frame of the document or of awareness: one who is behind gets what it amounts to when they have caught up."""
@@ -290,7 +288,7 @@ class Room:
     def _taken(self, member: Member) -> None:
         member.updates += 1
         if member.hello:
-            self._unacknowledged.add(member)
+            self.saved.wait(member)
         if len(self.members) <= FEW and self._loop.time() >= self._flushed + self._tick:
             # Not by way of the loop: another turn of it costs a tenth of what a keystroke does. In a large room others'
             # keystrokes may have come in the same turn, and going out with them saves more.
@@ -353,9 +351,9 @@ class Room:
             # Before sending: a member that this tick's frame fills up has been sent all up to here.
             self._sent |= clocks
             self._fan_out(changes, everything)
-            self._write(everything, clocks)
-        elif self._unacknowledged and not self._writing:
-            self._acknowledge_all(self._unacknowledged)
+            self.saved.write(everything, clocks)
+        else:
+            self.saved.tell_waiting()
         if self._moved:
             self._send_peers()
         self._flushed = self._loop.time()
@@ -370,50 +368,9 @@ class Room:
             elif len(authors) > 1:
                 self.send(member, wire.update(merged([update for origin, update in changes if origin is not member])))
 
-    def _write(self, update: bytes, clocks: dict[int, int]) -> None:
-        acknowledged = {member: member.updates for member in self._unacknowledged}
-        self._unacknowledged = set()
-        self._writing += 1
-        storage.writer.append(self.session, update, lambda fault: self._written(acknowledged, clocks, fault))
-        self._logged += 1
-        if self._logged >= self.limits.log_updates:
-            self._logged = 0
-            storage.writer.call(lambda: storage.compact(self.session))
-
-    def _written(self, acknowledged: dict[Member, int], clocks: dict[int, int], fault: BaseException | None) -> None:
-        self._writing -= 1
-        if fault:
-            # The session was deleted under us: nothing may look saved any more.
-            for member in list(self.members):
-                member.close(protocol.NOT_FOUND)
-            return
-        self._durable |= clocks
-        for member, count in acknowledged.items():
-            self._tell_saved(member, count)
-        if self._unacknowledged and not self._writing and not self._changes:
-            self._acknowledge_all(self._unacknowledged)
-
-    def _acknowledge_all(self, members: set[Member]) -> None:
-        """Their updates brought nothing new, and everything known is durable."""
-        self._unacknowledged = set()
-        for member in members:
-            self._acknowledge(member)
-
-    def _acknowledge(self, member: Member) -> None:
-        if not self._writing and not self._changes:
-            self._tell_saved(member, member.updates)
-
-    def _tell_saved(self, member: Member, count: int) -> None:
-        client = member.client or member.author
-        if member.hello:
-            # By hand: it answers every keystroke, and JSON's encoder takes longer than all else of it.
-            clock = self._durable.get(client or -1, 0)
-            self._send_text(member, f'{{"type":"saved","client":{client or "null"},"clock":{clock},"updates":{count}}}')
-
-    @property
-    def settled(self) -> bool:
-        """Whether everything is in the database."""
-        return not self._writing and not self._changes
+    def _deleted(self) -> None:
+        for member in list(self.members):
+            member.close(protocol.NOT_FOUND)
 
     def set_failing(self, message: str) -> None:
         self.failing = message
@@ -439,7 +396,7 @@ class Room:
         if peer:
             peer.member = member
         if member.hello:
-            self._acknowledge(member)
+            self.saved.tell(member)
             self.announce_participants()
 
     def _awareness(self, member: Member, frame: wire.Awareness) -> None:

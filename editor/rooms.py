@@ -260,7 +260,7 @@ class Rooms:
         live = self._live.get(session)
         if live is None:
             return
-        if live.room.members or not live.room.settled or not live.runs.idle:
+        if live.room.members or not live.room.saved.settled or not live.runs.idle:
             return self._postpone(session)
         self._timers.pop(session, None)
         task = asyncio.get_running_loop().create_task(self._close(session))
