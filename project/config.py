@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 BASE = Path(__file__).resolve().parent.parent
-EMBEDDED_MODEL = BASE / "inference" / "models" / "edit-prototype-q8_0.gguf"
+EMBEDDED_MODEL = BASE / "inference" / "models" / "ensemble-edit-q8_0.gguf"
 
 
 class BadSetting(Exception):

@@ -201,7 +201,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checked", type=int, default=40, help="examples that the export is compared on")
     parser.add_argument("--each", type=int, default=20, help="generated requests of each kind in the evaluation")
     parser.add_argument(
-        "--damage", type=float, default=0.01, help="of generated requests, the share that may damage something: sets the least certainty"
+        "--damage", type=float, default=0.02, help="of generated requests, the share that may damage something: sets the least certainty"
     )
     parser.add_argument("--model", default="", help="evaluate this GGUF instead")
     parser.add_argument("--where", default="on CPU", help="the machine, for the card")
