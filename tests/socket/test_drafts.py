@@ -200,7 +200,7 @@ async def test_a_draft_is_made_of_a_selection_and_in_an_empty_file(server: Serve
     session = server.session(("empty.py", ""), ("greet.py", LONG))
     async with join(server, session) as ada:
         empty, greet = await ada.ready("empty.py"), await ada.ready("greet.py")
-        text = "write a function that adds two numbers"
+        text = "write a fibonacci function"
         ada.send("instruction.typed", text=text, file=empty, selection={"anchor": 0, "head": 0})
         draft = await drafted(ada, text)
         assert [(edit["from"], edit["to"]) for edit in draft["edits"]] == [(0, 0)]

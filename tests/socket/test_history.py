@@ -71,7 +71,7 @@ async def test_a_runs_text_is_marked_as_the_models(server: Server) -> None:
     session = server.session(("main.py", "def greet(name):\n    return name\n"))
     async with join(server, session, name="Ada") as ada:
         file = await ada.ready("main.py")
-        ada.send("run.start", instruction="add a docstring", file=file, selection={"anchor": 0, "head": 34})
+        ada.send("run.start", instruction="add a docstring: Say hello.", file=file, selection={"anchor": 0, "head": 34})
         finished = await ada.message("run.finished")
         assert finished["outcome"] == "done"
         ada.send("run.undo", run=finished["run"])
