@@ -64,6 +64,14 @@ def choice() -> Choice:
     return own
 
 
+def used() -> Path | None:
+    """The file that the choice names; None where there is none such any more."""
+    try:
+        return folder().find(choice().reference)
+    except UnknownModel:
+        return None
+
+
 @cache
 def first() -> tuple[Path, str]:
     """The file that the server starts with, and what is to be said of a choice that cannot be any more.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -41,15 +40,8 @@ async def model(request: HttpRequest, session: str) -> HttpResponse:
     return JsonResponse({"model": name}, status=202 if request.method == "POST" else 200)
 
 
-def _used() -> Path:
-    try:
-        return models.folder().find(models.choice().reference)
-    except UnknownModel:
-        return config.EMBEDDED_MODEL
-
-
 def _list() -> dict[str, Any]:
-    folder, used = models.folder(), _used()
+    folder, used = models.folder(), models.used() or config.EMBEDDED_MODEL
     installed = folder.installed()
     paths = {BUILT_IN: config.EMBEDDED_MODEL} | {name: found.path for name, found in installed.items()}
     there, to_install = [], []
@@ -105,7 +97,7 @@ def _remove(name: str) -> None:
         return
     folder = models.folder()
     there = folder.installed().get(name)
-    if name == BUILT_IN or (there and there.path == _used()):
+    if name == BUILT_IN or (there and there.path == models.used()):
         raise Refused(409, "model_unavailable", "It is in use: choose another one first." if there else "The built-in model belongs to Ensemble.")
     try:
         folder.remove(name)

@@ -115,12 +115,13 @@ def run_export(work: Work, arguments: argparse.Namespace) -> None:
     model, _ = train.load_model(work.checkpoint)
     exact = work.folder / "exact-f32.gguf"
     export.write(model, work.tokenizer, exact, GGMLQuantizationType.F32, NAME)
-    stream = examples.stream(examples.Supply.of(corpus.load(work.corpus), held_out=True), seed=7)
+    sources = corpus.load(work.corpus)
+    stream = examples.stream(examples.Supply.of(sources, held_out=True), seed=7)
     texts, replies = export.check(model, work.tokenizer, exact, [next(stream) for _ in range(arguments.checked)])
     exact.unlink()
     export.write(model, work.tokenizer, work.model, GGMLQuantizationType.Q8_0, NAME)
     # Found on wordings, words and code that training has not seen, and on other ones than the evaluation's.
-    asked = evaluate.generated(examples.Supply.of(corpus.load(work.corpus), held_out=True, wordings_held_out=True), arguments.each, seed=2)
+    asked = evaluate.generated(examples.Supply.of(sources, held_out=True, wordings_held_out=True), arguments.each, seed=2)
     certainty = evaluate.certainty(evaluate.LlamaModel(work.model), asked, arguments.damage)
     export.write(model, work.tokenizer, work.model, GGMLQuantizationType.Q8_0, NAME, certainty)
     megabytes = work.model.stat().st_size / 1e6

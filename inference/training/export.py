@@ -14,7 +14,7 @@ from gguf.quants import quantize
 from inference.certainty import CERTAINTY
 from inference.training import encoding
 from inference.training.evaluate import LlamaModel
-from inference.training.model import EPSILON, Llama
+from inference.training.model import EPSILON, LAYER_NAMES, Llama
 from inference.training.scene import Example
 from inference.training.tokenizer import Encoder
 
@@ -63,15 +63,13 @@ def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, 
         # llama.cpp rotates neighbouring pairs where the model rotates halves.
         return values.reshape(heads, 2, shape.head // 2, -1).swapaxes(1, 2).reshape(values.shape)
 
+    heads = {"q": shape.heads, "k": shape.kv_heads}
     add("token_embd.weight", weights["embedding.weight"])
     for layer in range(shape.layers):
         to, of = f"blk.{layer}.", f"blocks.{layer}."
-        add(to + "attn_norm.weight", weights[of + "attention_norm.weight"])
-        add(to + "ffn_norm.weight", weights[of + "inner_norm.weight"])
-        add(to + "attn_q.weight", interleaved(weights[of + "q.weight"], shape.heads))
-        add(to + "attn_k.weight", interleaved(weights[of + "k.weight"], shape.kv_heads))
-        for theirs, ours in (("attn_v", "v"), ("attn_output", "o"), ("ffn_gate", "gate"), ("ffn_up", "up"), ("ffn_down", "down")):
-            add(f"{to}{theirs}.weight", weights[f"{of}{ours}.weight"])
+        for theirs, ours in LAYER_NAMES.items():
+            values = weights[f"{of}{ours}.weight"]
+            add(f"{to}{theirs}.weight", interleaved(values, heads[ours]) if ours in heads else values)
     add("output_norm.weight", weights["norm.weight"])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -9,6 +9,18 @@ import torch.nn.functional as F  # noqa: N812 - the name that everybody uses
 from torch import Tensor, nn
 
 EPSILON = 1e-5
+# A layer's tensors in a GGUF, and here.
+LAYER_NAMES = {
+    "attn_norm": "attention_norm",
+    "ffn_norm": "inner_norm",
+    "attn_q": "q",
+    "attn_k": "k",
+    "attn_v": "v",
+    "attn_output": "o",
+    "ffn_gate": "gate",
+    "ffn_up": "up",
+    "ffn_down": "down",
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gguf.quants import dequantize
 from tokenizers import AddedToken, Tokenizer, decoders, models
 
 from inference.training import encoding
-from inference.training.model import Llama, Shape
+from inference.training.model import LAYER_NAMES, Llama, Shape
 from inference.training.tokenizer import splits_for_use
 
 
@@ -59,7 +59,7 @@ def model(gguf: Path) -> Llama:
     weights: dict[str, Any] = {"embedding.weight": _weights(tensors["token_embd.weight"]), "norm.weight": _weights(tensors["output_norm.weight"])}
     for layer in range(shape.layers):
         of, to = f"blk.{layer}.", f"blocks.{layer}."
-        for theirs, ours in NAMES.items():
+        for theirs, ours in LAYER_NAMES.items():
             weights[f"{to}{ours}.weight"] = _weights(tensors[f"{of}{theirs}.weight"])
         for name, heads in (("q", shape.heads), ("k", shape.kv_heads)):
             # As ``export`` has them: llama.cpp rotates neighbouring pairs where the model rotates halves.
@@ -67,19 +67,6 @@ def model(gguf: Path) -> Llama:
             weights[f"{to}{name}.weight"] = pairs.reshape(heads, shape.head // 2, 2, -1).swapaxes(1, 2).reshape(pairs.shape)
     made.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in weights.items()})
     return made
-
-
-NAMES = {
-    "attn_norm": "attention_norm",
-    "ffn_norm": "inner_norm",
-    "attn_q": "q",
-    "attn_k": "k",
-    "attn_v": "v",
-    "attn_output": "o",
-    "ffn_gate": "gate",
-    "ffn_up": "up",
-    "ffn_down": "down",
-}
 
 
 def _value(reader: GGUFReader, name: str) -> Any:

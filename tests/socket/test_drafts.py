@@ -15,6 +15,8 @@ GREETED = 'def greet(name):\n    """Say hello."""\n    print("Hello " + name)\n'
 # Too long to be one region; with a character that UTF-16 and UTF-8 count differently.
 BEFORE = "# 😀\n" + "".join(f"a{number} = {number}\n" for number in range(13)) + "\n"
 LONG = BEFORE + GREET
+MANY = BEFORE + "\n\n".join(GREET.replace("greet", f"greet_{number}") for number in range(3))
+EVERYWHERE = "add a docstring to every function: Say hello."
 AT = len(BEFORE) + 1
 CARET = {"anchor": AT + 2, "head": AT + 2}
 
@@ -157,8 +159,7 @@ async def test_enter_takes_the_draft_and_the_text_is_what_a_run_writes(server: S
 
 
 async def test_a_draft_of_many_places_stands_in_all_of_them_and_enter_takes_them_as_one_run(server: Server) -> None:
-    text = BEFORE + "\n\n".join(GREET.replace("greet", f"greet_{number}") for number in range(3))
-    wanted = "add a docstring to every function: Say hello."
+    text, wanted = MANY, EVERYWHERE
     session = server.session(("a.py", text))
     async with join(server, session) as ada, join(server, session, name="Grace") as grace:
         file = await ada.ready("a.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.conftest import Client, Server, join
-from tests.socket.test_drafts import AT, BEFORE, CARET, DOCSTRING, GREET, GREETED, LONG, applied
+from tests.socket.test_drafts import AT, BEFORE, CARET, DOCSTRING, EVERYWHERE, GREET, GREETED, LONG, MANY, applied
 
 
 async def made(client: Client, run: str, count: int = 3) -> list[dict[str, Any]]:
@@ -145,8 +145,7 @@ async def test_stop_ends_what_is_still_being_made(chatting_server: Server) -> No
 
 
 async def test_variants_of_an_instruction_about_many_places(server: Server) -> None:
-    text = BEFORE + "\n\n".join(GREET.replace("greet", f"greet_{number}") for number in range(3))
-    wanted = "add a docstring to every function: Say hello."
+    text, wanted = MANY, EVERYWHERE
     session = server.session(("a.py", text))
     async with join(server, session) as ada, join(server, session, name="Grace") as grace:
         file = await ada.ready("a.py")

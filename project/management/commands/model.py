@@ -65,7 +65,7 @@ class Command(BaseCommand):
     # What there is.
 
     def _list(self, folder: Folder) -> None:
-        used = self._used(folder)
+        used = models.used()
         installed = folder.installed()
         rows = [("", "model", "", "size", "licence", *(f"at {tokens // 1024}k" for tokens in CONTEXTS), "here", "")]
         own = {BUILT_IN: config.EMBEDDED_MODEL} | {name: found.path for name, found in installed.items() if name not in catalogue()}
@@ -211,19 +211,13 @@ class Command(BaseCommand):
             time.sleep(LOOK_S)
 
     def _remove(self, folder: Folder, name: str) -> None:
-        used = self._used(folder)
+        used = models.used()
         there = folder.installed().get(name)
         if name == BUILT_IN or (there and used == there.path):
             raise CommandError(
                 f"{name} is in use: choose another one first, such as ./manage.py model use {BUILT_IN}." if there else "It belongs to Ensemble."
             )
         self.stdout.write(f"{name} is removed; {human(folder.remove(name))} are free again.")
-
-    def _used(self, folder: Folder) -> Path | None:
-        try:
-            return folder.find(models.choice().reference)
-        except UnknownModel:
-            return None
 
     def _say_environment(self) -> None:
         choice: Choice = models.choice()
