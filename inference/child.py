@@ -36,14 +36,17 @@ OOM_SCORE = "500"
 
 
 class Outbox:
-    """Sends what the worker says, merged per tick: at once after a pause, by the worker itself, else by a thread at the tick's end."""
+    """Sends what the worker says, merged per tick: at once after a pause, by the worker itself, else by a thread at the tick's end.
+
+    After a pause two messages go at once: that a run has begun, and its first token.
+    """
 
     def __init__(self, server: socket.socket) -> None:
         self._server = server
         self._lock = threading.Lock()
         self._batches: dict[str | None, list[Any]] = {}
         self._stamp = 0.0
-        self._sent = 0.0
+        self._sent = self._sent_before = 0.0
         self._later: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def put(self, run: str | None, items: Sequence[Event | ModelInfo | Figures]) -> None:
@@ -55,7 +58,7 @@ class Outbox:
             if not first:
                 return
             self._stamp = now
-            if now - self._sent >= TICK_S:
+            if now - self._sent >= TICK_S or now - self._sent_before >= 2 * TICK_S:
                 return self._send()
         self._later.put(None)
 
@@ -74,7 +77,7 @@ class Outbox:
             self._server.sendall(pack((self._stamp, list(batches.items()))))
         except OSError:
             os._exit(0)
-        self._sent = time.perf_counter()
+        self._sent_before, self._sent = self._sent, time.perf_counter()
 
 
 def _join(batch: list[Any], items: Sequence[Any]) -> None:

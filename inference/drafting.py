@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
+from inference.costs import Costs
+
 # How many tokens must agree for the place to be found again.
 AGREE = 2
 # How many more, before what lies behind it counts as passed.
@@ -19,41 +21,6 @@ HOPEFUL, WEIGHT = 0.8, 0.1
 LONGEST = 32
 # The longest guess after the place was found again, until one was right to its end.
 CAREFUL = 6
-
-
-class Costs:
-    """Milliseconds of one step by how many tokens it decodes: what was measured, and straight lines between."""
-
-    def __init__(self, measured: Mapping[int, float]) -> None:
-        self._sizes = sorted(measured)
-        self._times = [measured[size] for size in self._sizes]
-        self._best: dict[tuple[int, int, int], int] = {}
-
-    def __call__(self, tokens: int) -> float:
-        place = bisect_left(self._sizes, tokens)
-        if place < len(self._sizes) and self._sizes[place] == tokens:
-            return self._times[place]
-        low = min(max(place - 1, 0), len(self._sizes) - 2)
-        x0, x1 = self._sizes[low], self._sizes[low + 1]
-        y0, y1 = self._times[low], self._times[low + 1]
-        return y0 + (y1 - y0) * (tokens - x0) / (x1 - x0)
-
-    def best(self, right: float, beside: int, most: int) -> int:
-        """The length of a guess, each token of it ``right`` with this probability, that gives the most tokens in a
-        second while ``beside`` other streams decode in the same step. 0: guessing loses."""
-        known = (int(right * 50), beside, most)
-        if known not in self._best:
-            self._best[known] = self._compute(right, beside, most)
-        return self._best[known]
-
-    def _compute(self, right: float, beside: int, most: int) -> int:
-        best, rate = 0, (beside + 1) / self(beside + 1)
-        for length in range(1, most + 1):
-            expected = (1 - right ** (length + 1)) / (1 - right)
-            gained = (beside + expected) / self(beside + 1 + length)
-            if gained > rate * 1.02:
-                best, rate = length, gained
-        return best
 
 
 class Drafter:

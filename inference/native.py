@@ -19,9 +19,6 @@ from inference import memory
 
 OK, NO_ROOM, ABORTED = 0, 1, 2
 
-# Up to so many tokens in a step are streams and what is guessed of them, and take the threads of decoding.
-FEW = 32
-
 # A sequence's cells outside of the context.
 Saved: TypeAlias = "ctypes.Array[ctypes.c_char]"
 
@@ -195,7 +192,6 @@ class Context(Vocabulary):
         threads: int,
         extra_buffers: bool,
         cells: int = 0,
-        batch_threads: int = 0,
         flash: bool = False,
         kv: Literal["f16", "q8_0"] = "f16",
         gpu_layers: int = 0,
@@ -212,8 +208,7 @@ class Context(Vocabulary):
         params.n_batch = batch
         params.n_ubatch = min(batch, memory.micro_batch(self.cells))
         params.n_seq_max = sequences
-        params.n_threads = params.n_threads_batch = self._threads_now = threads
-        self._threads = (threads, batch_threads or threads)
+        params.n_threads = params.n_threads_batch = self._threads = threads
         params.kv_unified = True
         params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash or kv != "f16" else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.type_k = params.type_v = c.GGML_TYPE_Q8_0 if kv == "q8_0" else c.GGML_TYPE_F16
@@ -229,20 +224,19 @@ class Context(Vocabulary):
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(batch, 0, 1)
 
-    def set_threads(self, decode: int, prompts: int) -> None:
-        self._threads = (decode, prompts)
-
     def close(self) -> None:
         c.llama_batch_free(self._batch)
         c.llama_free(self._context)
         super().close()
 
-    def decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> int:
-        """Evaluates (sequence, position, token, logits wanted) entries. Returns OK, NO_ROOM, ABORTED or a negative fault."""
-        threads = self._threads[len(entries) > FEW]
-        if threads != self._threads_now:
+    def decode(self, entries: Sequence[tuple[int, int, int, bool]], threads: int = 0) -> int:
+        """Evaluates (sequence, position, token, logits wanted) entries. Returns OK, NO_ROOM, ABORTED or a negative fault.
+
+        ``threads``: of this step and those after it; 0 as before.
+        """
+        if threads not in (0, self._threads):
             # llama.cpp itself takes anything beyond one token for a prompt.
-            self._threads_now = threads
+            self._threads = threads
             c.llama_set_n_threads(self._context, threads, threads)
         batch = self._batch
         batch.n_tokens = len(entries)

@@ -14,8 +14,9 @@ class Options:
     ``inference.memory.cells`` says; ``idle_cells``: how many of them sequences may hold that nobody is using; ``parked_bytes``: what is kept
     of such sequences outside of the context. ``kv``: type of the cache's numbers.
 
-    ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many). ``costs``: ms of a step by the tokens it decodes,
-    as pairs; empty: replies are not guessed at. ``longest_guess`` in tokens. ``gpu_layers``: how many layers a library built for a GPU
+    ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many), at the beginning; then as many of ``thread_counts`` as are fastest,
+    empty: always those. ``costs``: ms of a step by the tokens it decodes, as pairs; empty: replies are not guessed at, and threads stay as they are.
+    ``longest_guess`` in tokens. ``gpu_layers``: how many layers a library built for a GPU
     keeps there. ``other_tokens``: most that other files may take of a prompt. ``spin``: whether waiting threads keep their core, None as OpenMP likes.
     """
 
@@ -29,6 +30,7 @@ class Options:
     flash: bool = False
     threads: int = 2
     batch_threads: int = 0
+    thread_counts: tuple[int, ...] = ()
     spin: bool | None = None
     costs: tuple[tuple[int, float], ...] = ()
     longest_guess: int = 32

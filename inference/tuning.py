@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -22,13 +23,13 @@ from inference.options import waiting
 
 # A context deep enough for attention to count; on a slow model as deep as is reached in the time.
 DEPTH, DEPTH_S = 1024, 2.0
-CELLS = 2048
+CELLS = 8192
 PROMPT = 64
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 # How long one figure is measured, and the fewest steps of it.
 MEASURE_S, STEPS = 0.1, 3
 # Streams of several people at once, each with so many tokens of its own: attention may look at everybody's cells.
-STREAMS, STREAM_DEPTH = 4, 192
+STREAMS, STREAM_DEPTH = 8, 512
 # More threads have to be worth it, by this share and by so many milliseconds a token: they are cores that people's keystrokes could have.
 WORTH, FELT_MS = 1.1, 0.5
 
@@ -37,11 +38,15 @@ BESIDE = "import time\nwhile True:\n end = time.perf_counter() + 0.002\n while t
 
 @dataclass(frozen=True)
 class Tuning:
-    """``costs``: ms of a step by the tokens it decodes, at ``depth`` tokens of context. ``measured``: every figure, for people."""
+    """``threads`` and ``batch_threads`` are what the engine begins with. ``costs``: ms of a step by the tokens it decodes, at ``depth`` tokens of context.
+
+    ``measured``: every figure, for people.
+    """
 
     flash: bool
     threads: int
     batch_threads: int
+    thread_counts: list[int]
     spin: bool
     depth: int
     costs: list[tuple[int, float]]
@@ -75,6 +80,11 @@ def _way(spin: bool) -> str:
     return "spinning" if spin else "yielding"
 
 
+def thread_counts() -> list[int]:
+    """What is worth a try on this machine."""
+    return sorted({1, max(1, _cores() // 2), _cores()})
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -92,24 +102,27 @@ def beside() -> Iterator[None]:
 
 def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tuning:
     """In this process, as OpenMP is set up in it."""
-    threads = sorted({1, max(1, _cores() // 2), _cores()})
+    threads = thread_counts()
     figures: dict[str, float] = {}
-    found = []
+    found: dict[bool, dict[int, tuple[float, float, float]]] = {}
     for flash in (False, True):
         probe = Probe(path, extra_buffers, gpu_layers, flash)
         try:
             way = "flash attention" if flash else "plain attention"
             if flash and probe.decode(1, threads[0]) > 1.3 * figures[f"ms a token, plain attention, {threads[0]} threads"]:
                 continue  # it is not worth more of people's time
+            found[flash] = {}
             for count in threads:
                 alone = figures[f"ms a token, {way}, {count} threads"] = probe.decode(1, count)
                 with beside():
                     busy = figures[f"ms a token beside other work, {way}, {count} threads"] = probe.decode(1, count, busy=True)
                 together = figures[f"ms a step of {STREAMS} streams, {way}, {count} threads"] = probe.streams(count)
-                found.append(((alone * busy * together / STREAMS) ** (1 / 3), flash, count))
+                found[flash][count] = (alone, busy, together / STREAMS)
         finally:
             probe.close()
-    time_of_best, flash, count = _fewest(found)
+    # The engine changes threads as it works: what counts is the best of them in each situation.
+    time_of_best, flash = min((_mean(*(min(times) for times in zip(*by_count.values(), strict=True))), flash) for flash, by_count in found.items())
+    count = _fewest([(_mean(*times), count) for count, times in found[flash].items()])
     probe = Probe(path, extra_buffers, gpu_layers, flash)
     try:
         prompts = {}
@@ -126,16 +139,19 @@ def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tun
         probe.close()
     figures["score"] = 1000 / time_of_best + prompts[batch] / 100
     return Tuning(
-        flash, count, batch, spin, depth, [(size, round(ms, 4)) for size, ms in costs], {name: round(ms, 4) for name, ms in figures.items()}
+        flash, count, batch, threads, spin, depth, [(size, round(ms, 4)) for size, ms in costs], {name: round(ms, 4) for name, ms in figures.items()}
     )
 
 
-def _fewest(found: list[tuple[float, bool, int]]) -> tuple[float, bool, int]:
-    """Of (ms, flash, threads) the fastest, or one with fewer threads that is hardly slower."""
-    best = min(found)
-    good = [each for each in found if each[0] <= best[0] * WORTH or each[0] - best[0] < FELT_MS]
-    fewest = min(each[2] for each in good)
-    return min(each for each in good if each[2] == fewest)
+def _mean(*times: float) -> float:
+    """Geometric: a tenth less is worth the same of each."""
+    return math.prod(times) ** (1 / len(times))
+
+
+def _fewest(found: list[tuple[float, int]]) -> int:
+    """Of (ms, threads) the fastest, or fewer threads that are hardly slower."""
+    best, _ = min(found)
+    return min(count for time, count in found if time <= best * WORTH or time - best < FELT_MS)
 
 
 class Probe:
@@ -155,26 +171,27 @@ class Probe:
             gpu_layers=gpu_layers,
             flash=flash,
         )
-        self.depth = self._fill(0, min(DEPTH, self._context.size // 2), DEPTH_S)
-        self._others = [self._fill(stream, min(STREAM_DEPTH, self.depth), DEPTH_S / 2) for stream in range(1, STREAMS)]
+        self._length = 0
+        self._each = self._fill(min(STREAM_DEPTH, self._context.size // 2))
+        self._saved = self._context.save(0)
+        self.depth = self._fill(min(DEPTH, self._context.size // 2))
 
-    def _fill(self, sequence: int, most: int, seconds: float) -> int:
-        """Evaluates up to so many tokens in the time there is. Returns how many."""
-        begun, length = time.perf_counter(), 0
-        while length < most and (not length or time.perf_counter() < begun + seconds):
-            self._context.decode([(sequence, length + number, 7 + number % 11, False) for number in range(PROMPT)])
-            length += PROMPT
-        return length
+    def _fill(self, most: int) -> int:
+        """Evaluates up to so many tokens of the first stream, in the time there is. Returns how many there are."""
+        begun = time.perf_counter()
+        while self._length < most and (not self._length or time.perf_counter() < begun + DEPTH_S / 2):
+            self._context.decode([(0, self._length + number, 7 + number % 11, False) for number in range(PROMPT)])
+            self._length += PROMPT
+        return self._length
 
     def close(self) -> None:
         self._context.close()
 
     def decode(self, tokens: int, threads: int, busy: bool = False) -> float:
         """Milliseconds of a step with so many tokens whose logits are wanted, and the likeliest of each taken."""
-        self._context.set_threads(threads, threads)
 
         def step() -> None:
-            self._evaluate(tokens, True)
+            self._evaluate(tokens, True, threads)
             for index in range(tokens):
                 self._context.logits(index).argmax()
             self._context.truncate(0, self.depth)
@@ -182,31 +199,35 @@ class Probe:
         return _time(step, busy) * 1000
 
     def streams(self, threads: int) -> float:
-        """Milliseconds of a step with a token of each stream."""
-        self._context.set_threads(threads, threads)
-        lengths = [self.depth, *self._others]
+        """Milliseconds of a step with a token of each stream. Their cells are there meanwhile: evaluated once, and copied."""
+        for stream in range(1, STREAMS):
+            if self._saved is None or not self._context.restore(stream, self._saved):
+                raise RuntimeError("the model's cache cannot be saved")
+        lengths = [self.depth] + [self._each] * (STREAMS - 1)
 
         def step() -> None:
-            self._context.decode([(sequence, length, 7, True) for sequence, length in enumerate(lengths)])
+            self._context.decode([(sequence, length, 7, True) for sequence, length in enumerate(lengths)], threads)
             for sequence, length in enumerate(lengths):
                 self._context.logits(sequence).argmax()
                 self._context.truncate(sequence, length)
 
-        return _time(step, busy=False) * 1000
+        ms = _time(step, busy=False) * 1000
+        for stream in range(1, STREAMS):
+            self._context.truncate(stream, 0)
+        return ms
 
     def prompt(self, threads: int, busy: bool = False) -> float:
         """Tokens a second."""
-        self._context.set_threads(threads, threads)
 
         def step() -> None:
-            self._evaluate(PROMPT, False)
+            self._evaluate(PROMPT, False, threads)
             self._context.truncate(0, self.depth)
 
         return PROMPT / _time(step, busy)
 
-    def _evaluate(self, tokens: int, logits: bool) -> None:
+    def _evaluate(self, tokens: int, logits: bool, threads: int) -> None:
         # Any tokens will do: their values change nothing of the time.
-        self._context.decode([(0, self.depth + number, 7 + number % 11, logits) for number in range(tokens)])
+        self._context.decode([(0, self.depth + number, 7 + number % 11, logits) for number in range(tokens)], threads)
 
 
 def _time(step: Callable[[], None], busy: bool) -> float:

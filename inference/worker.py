@@ -17,7 +17,8 @@ from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
 from inference.cells import Cells
 from inference.certainty import UNSURE
-from inference.drafting import Costs, drafter
+from inference.costs import Costs
+from inference.drafting import drafter
 from inference.loading import SEQUENCES, load
 from inference.memory import BATCH
 from inference.options import Options
@@ -27,11 +28,12 @@ from inference.replies import Malformed
 from inference.scheduler import Job, Plan, Priority, Scheduler
 from inference.sequences import Sequences
 from inference.stream import Stream
+from inference.threads import Threads
 
 log = logging.getLogger(__name__)
 
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
-SLICE_S, SMALLEST_SLICE = 0.015, 16
+SLICE_S, SMALLEST_SLICE = 0.015, 8
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
 # What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
@@ -68,7 +70,11 @@ class Worker:
         self._figures = Figures()
         self._streams: dict[str, Stream] = {}
         self._by_job: dict[Job, Stream] = {}
-        self._costs = Costs(dict(options.costs)) if options.costs and options.longest_guess else None
+        costs = Costs(dict(options.costs)) if options.costs else None
+        self._costs = costs if options.longest_guess else None
+        self._threads = Threads(
+            options.thread_counts if costs else (), (options.threads, options.batch_threads or options.threads), costs.measured if costs else float
+        )
         self._waiting = Waiting()
         self._reading: Iterator[None] = iter(())  # of the text that the first of those is about
         # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
@@ -202,8 +208,6 @@ class Worker:
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         least = 0.0 if task.tentative else self._least
         stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
-        if self._costs and task.mode == "edit" and task.region:
-            stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
         # The keystrokes' job would only compete for the sequence that the run takes over.
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
@@ -245,7 +249,8 @@ class Worker:
                 time.sleep(0.001)
             return
         self.computing = frozenset(self._streams)
-        result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch])
+        threads = self._threads.choose(len(plan.batch))
+        result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch], threads)
         self.computing = frozenset()
         self.abort.clear()
         now = time.perf_counter()
@@ -283,15 +288,26 @@ class Worker:
             self._cells.apply(self._sequences.rest(now - REST_S))
 
     def _guess(self, streaming: int) -> None:
-        """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them."""
+        """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them.
+
+        The first token comes alone: people wait for it, and a guess makes the step longer.
+        """
         for job, stream in self._by_job.items():
-            if stream.drafter and job.sequence and job.remaining == 1:
+            if not (self._costs and stream.tokens and job.sequence and job.remaining == 1):
+                continue
+            if stream.drafter is None and stream.task.mode == "edit" and stream.task.region:
+                stream.drafter = drafter(self._format.name, stream.task.region, self._tokens, self._costs)
+                stream.drafter.took(job.tokens[-stream.tokens :], [])
+            if stream.drafter:
                 room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
                 job.guess = stream.drafter.guess(streaming - 1, min(room, self._options.longest_guess)) if room > 0 else []
 
     def _learn(self, plan: Plan, seconds: float) -> None:
-        """How long a step takes: what slices of prompts beside streams follow from."""
+        """How long a step takes: what threads, guesses, and slices of prompts beside streams follow from."""
+        self._threads.took(len(plan.batch), seconds)
         if not plan.prefilled:
+            if self._costs:
+                self._costs.took(len(plan.batch), seconds * 1000)
             self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
         elif plan.prefilled >= SMALLEST_SLICE:
             beside = self._decode_s if plan.prefilled < len(plan.batch) else 0.0

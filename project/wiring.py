@@ -44,6 +44,7 @@ def options(path: Path) -> Options:
         flash=by_hand.get(values["ENSEMBLE_FLASH_ATTENTION"], known.flash if known else False),
         threads=threads,
         batch_threads=values["ENSEMBLE_BATCH_THREADS"] or (threads if values["ENSEMBLE_THREADS"] else known.batch_threads if known else 0),
+        thread_counts=tuple(known.thread_counts) if known and not values["ENSEMBLE_THREADS"] + values["ENSEMBLE_BATCH_THREADS"] else (),
         spin=by_hand.get(values["ENSEMBLE_SPIN"], known.spin if known else None),
         costs=tuple((size, ms) for size, ms in known.costs) if known else (),
         longest_guess=values["ENSEMBLE_MAX_GUESSED_TOKENS"],

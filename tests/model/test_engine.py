@@ -15,7 +15,8 @@ from benchmarks.worker import ThreadEngine
 from inference import native
 from inference.api import Figures, Hunk, ModelInfo, Started, Task
 from inference.certainty import CERTAINTY
-from inference.drafting import Costs, Drafter
+from inference.costs import Costs
+from inference.drafting import Drafter
 from inference.options import Options
 from inference.process import Patience, ProcessEngine
 from project import config
@@ -257,10 +258,10 @@ async def test_a_long_text_is_read_while_others_get_their_tokens(chat_model: Pat
             read.append((steps, len(piece)))
             return plain(piece, control)
 
-        def step(entries: Sequence[tuple[int, int, int, bool]]) -> int:
+        def step(entries: Sequence[tuple[int, int, int, bool]], threads: int = 0) -> int:
             nonlocal steps
             steps += 1
-            return decode(entries)
+            return decode(entries, threads)
 
         worker._tokens._tokenize, worker._context.decode = tokenize, step
         task = replace(about(text, "return value + other_900(value)", "make it other"), cache="long")

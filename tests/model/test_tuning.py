@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.drafting import Costs
+from inference.costs import Costs
 from project import config, tuning, wiring
 from tests.conftest import ROOT
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.drafting import LONGEST, Costs, Drafter, drafter
+from inference.costs import Costs
+from inference.drafting import LONGEST, Drafter, drafter
 
 FREE = Costs({1: 1.0, 2: 1.0, 64: 1.0})
 # Measured on 2 cores: a 0.5B model without flash attention, 2 048 tokens of context.

@@ -237,7 +237,9 @@ def _tuning(path: Path) -> list[tuple[str, str]]:
     if known is None:
         return [("measured", "not yet: ./manage.py model tune, or the first start with it")]
     way = "flash attention" if known.flash else "plain attention"
-    threads = f"{known.threads} thread(s) to decode, {known.batch_threads} for prompts, {'spinning' if known.spin else 'yielding'} while they wait"
+    counts = ", ".join(map(str, known.thread_counts))
+    threads = f"{known.threads} thread(s) to decode and {known.batch_threads} for prompts at the beginning, then what is fastest of {counts}"
+    threads += f"; {'spinning' if known.spin else 'yielding'} while they wait"
     pays = [size for size, ms in known.costs if size > 1 and ms < 0.7 * size * known.costs[0][1]]
     guesses = f"pay from {pays[0]} tokens on" if pays else "do not pay here"
     steps = ", ".join(f"{size}: {ms:.3g}" for size, ms in known.costs)
