@@ -171,10 +171,13 @@ class Sequences:
         return self.clear(idle[0]) if idle else []
 
     def rest(self, before: float) -> list[Action]:
-        """Parks idle sequences that were last used before this moment, but not those of the room that was active last."""
+        """Parks an idle sequence that was last used before this moment, if there is room for it, but none of the room that was active last."""
         latest = max(self.all, key=lambda s: s.used).cache
-        idle = [sequence for sequence in self._idle() if sequence.used < before and sequence.cache != latest]
-        return [action for sequence in idle for action in self.clear(sequence)]
+        room = self._parked_limit - sum(len(parked.tokens) for parked in self.parked)
+        for sequence in self._idle():
+            if sequence.used < before and sequence.cache != latest and len(sequence.tokens) <= room:
+                return self.clear(sequence)
+        return []
 
     def lost(self, slot: int) -> None:
         """What was parked there could not be saved."""

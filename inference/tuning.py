@@ -21,15 +21,18 @@ from pathlib import Path
 
 from inference.options import waiting
 
-# A context deep enough for attention to count; on a slow model as deep as is reached in the time.
-DEPTH, DEPTH_S = 1024, 2.0
+# As deep as a prompt with a file of 8 kB; less for a model with a small context, as it is asked little. What is evaluated of it, in how many
+# seconds at most, is there several times.
+DEPTH, SHARE, EVALUATED, EVALUATED_S = 3072, 8, 512, 2.0
 CELLS = 8192
 PROMPT = 64
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 # How long one figure is measured, and the fewest steps of it.
 MEASURE_S, STEPS = 0.1, 3
-# Streams of several people at once, each with so many tokens of its own: attention may look at everybody's cells.
-STREAMS, STREAM_DEPTH = 8, 512
+# Streams of several people at once: attention may look at everybody's cells.
+STREAMS = 8
+# Tokens of one stream in one step, most of them guessed: plain attention reads a key once for all of them.
+GUESS = 16
 # More threads have to be worth it, by this share and by so many milliseconds a token: they are cores that people's keystrokes could have.
 WORTH, FELT_MS = 1.1, 0.5
 
@@ -61,8 +64,8 @@ def tune(path: Path, extra_buffers: bool, gpu_layers: int = 0) -> Tuning:
     """Some seconds of both cores, most of them for loading. Raises RuntimeError where the child ends badly."""
     cores = _cores()
     found = [_ask(path, extra_buffers, gpu_layers, spin) for spin in ((True, False) if cores > 1 else (True,))]
-    # Threads that spin keep a core that somebody else could have: that has to be worth it too.
-    best = max(found, key=lambda each: each.measured["score"] / WORTH**each.spin)
+    # Where threads spin the engine can still take one alone when others want the core; where they yield, several are hardly ever worth it.
+    best = max(found, key=lambda each: each.measured["score"] * WORTH**each.spin)
     return Tuning(**{**asdict(best), "measured": {f"{name}, {_way(each.spin)}": figure for each in found for name, figure in each.measured.items()}})
 
 
@@ -104,7 +107,7 @@ def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tun
     """In this process, as OpenMP is set up in it."""
     threads = thread_counts()
     figures: dict[str, float] = {}
-    found: dict[bool, dict[int, tuple[float, float, float]]] = {}
+    found: dict[bool, dict[int, tuple[float, ...]]] = {}
     for flash in (False, True):
         probe = Probe(path, extra_buffers, gpu_layers, flash)
         try:
@@ -117,7 +120,8 @@ def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tun
                 with beside():
                     busy = figures[f"ms a token beside other work, {way}, {count} threads"] = probe.decode(1, count, busy=True)
                 together = figures[f"ms a step of {STREAMS} streams, {way}, {count} threads"] = probe.streams(count)
-                found[flash][count] = (alone, busy, together / STREAMS)
+                checked = figures[f"ms a step of {GUESS} tokens, {way}, {count} threads"] = probe.decode(GUESS, count)
+                found[flash][count] = (alone, busy, together / STREAMS, checked / GUESS)
         finally:
             probe.close()
     # The engine changes threads as it works: what counts is the best of them in each situation.
@@ -171,18 +175,24 @@ class Probe:
             gpu_layers=gpu_layers,
             flash=flash,
         )
-        self._length = 0
-        self._each = self._fill(min(STREAM_DEPTH, self._context.size // 2))
-        self._saved = self._context.save(0)
-        self.depth = self._fill(min(DEPTH, self._context.size // 2))
-
-    def _fill(self, most: int) -> int:
-        """Evaluates up to so many tokens of the first stream, in the time there is. Returns how many there are."""
+        self._length = self.depth = 0
+        most = DEPTH if self._context.size >= CELLS else self._context.size // SHARE
         begun = time.perf_counter()
-        while self._length < most and (not self._length or time.perf_counter() < begun + DEPTH_S / 2):
+        while self._length < min(EVALUATED, most) and (not self._length or time.perf_counter() < begun + EVALUATED_S):
             self._context.decode([(0, self._length + number, 7 + number % 11, False) for number in range(PROMPT)])
             self._length += PROMPT
-        return self._length
+        self._saved = self._context.save(0)
+        self.depth = self._length
+        while self.depth < most:
+            # More cells at the same positions: attention looks at them all.
+            self._copy(1)
+            self._context.copy(1, 0, self._length)
+            self._context.truncate(1, 0)
+            self.depth += self._length
+
+    def _copy(self, sequence: int) -> None:
+        if self._saved is None or not self._context.restore(sequence, self._saved):
+            raise RuntimeError("the model's cache cannot be saved")
 
     def close(self) -> None:
         self._context.close()
@@ -194,22 +204,20 @@ class Probe:
             self._evaluate(tokens, True, threads)
             for index in range(tokens):
                 self._context.logits(index).argmax()
-            self._context.truncate(0, self.depth)
+            self._context.truncate(0, self._length)
 
         return _time(step, busy) * 1000
 
     def streams(self, threads: int) -> float:
         """Milliseconds of a step with a token of each stream. Their cells are there meanwhile: evaluated once, and copied."""
         for stream in range(1, STREAMS):
-            if self._saved is None or not self._context.restore(stream, self._saved):
-                raise RuntimeError("the model's cache cannot be saved")
-        lengths = [self.depth] + [self._each] * (STREAMS - 1)
+            self._copy(stream)
 
         def step() -> None:
-            self._context.decode([(sequence, length, 7, True) for sequence, length in enumerate(lengths)], threads)
-            for sequence, length in enumerate(lengths):
-                self._context.logits(sequence).argmax()
-                self._context.truncate(sequence, length)
+            self._context.decode([(stream, self._length, 7, True) for stream in range(STREAMS)], threads)
+            for stream in range(STREAMS):
+                self._context.logits(stream).argmax()
+                self._context.truncate(stream, self._length)
 
         ms = _time(step, busy=False) * 1000
         for stream in range(1, STREAMS):
@@ -221,13 +229,13 @@ class Probe:
 
         def step() -> None:
             self._evaluate(PROMPT, False, threads)
-            self._context.truncate(0, self.depth)
+            self._context.truncate(0, self._length)
 
         return PROMPT / _time(step, busy)
 
     def _evaluate(self, tokens: int, logits: bool, threads: int) -> None:
         # Any tokens will do: their values change nothing of the time.
-        self._context.decode([(0, self.depth + number, 7 + number % 11, logits) for number in range(tokens)], threads)
+        self._context.decode([(0, self._length + number, 7 + number % 11, logits) for number in range(tokens)], threads)
 
 
 def _time(step: Callable[[], None], busy: bool) -> float:

@@ -40,8 +40,8 @@ STEP_S = 0.25
 READ_S, READ_SHARE = 0.005, 0.25
 # How much a new measurement changes what is known of the speed.
 WEIGHT = 0.2
-# Sequences of other rooms than the last one in use are parked when nobody has used them for so long.
-REST_S = 30.0
+# Sequences of other rooms than the last one in use are parked when nobody has used them for so long: attention looks at their cells too.
+REST_S = 3.0
 
 
 class Worker:
@@ -110,7 +110,7 @@ class Worker:
                     self._read()
                 if busy:
                     self._step()
-                elif not reading:
+                if not reading and time.perf_counter() >= self._rest_at:
                     self._rest()
             except Exception as fault:
                 log.exception("A step of the engine failed")
@@ -281,11 +281,12 @@ class Worker:
             self._take(self._by_job[job], indexes, now)
 
     def _rest(self) -> None:
-        """Nothing is to do: what nobody has used for long is parked."""
+        """What nobody has used for long is parked, one between two steps."""
         now = time.perf_counter()
         self._rest_at = now + REST_S
-        if self.info.state == "ready":
-            self._cells.apply(self._sequences.rest(now - REST_S))
+        if self.info.state == "ready" and (actions := self._sequences.rest(now - REST_S)):
+            self._cells.apply(actions)
+            self._rest_at = now
 
     def _guess(self, streaming: int) -> None:
         """What the streams' next tokens may be. All guesses of a step share the batch, so that prompts have room beside them.

@@ -166,7 +166,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "ENSEMBLE_MAX_PARKED_MB",
         int,
-        256,
+        512,
         "Memory for what the model knows of sessions that nobody uses just now; without it they are evaluated anew.",
     ),
     Setting(

@@ -154,13 +154,15 @@ def test_what_gives_way_is_parked_and_comes_back_for_the_same_room_only() -> Non
 
 
 def test_idle_rooms_are_parked_but_not_the_one_in_use() -> None:
-    cache = Cache(4, parked_limit=1000)
-    for name in "ab":
+    cache = Cache(4, parked_limit=2 * WORTH_PARKING)
+    for name in "abcd":
         cache.scheduler.add(job(name, "x", list(range(WORTH_PARKING)), False))
         cache.step(1000)
-    cache.apply(cache.sequences.rest(before=100.0))
-    assert [s.cache for s in cache.sequences.all if s.tokens] == ["b"]
-    assert [parked.cache for parked in cache.sequences.parked] == ["a"]
+    for parked in (["a"], ["a", "b"], ["a", "b"]):
+        cache.apply(cache.sequences.rest(before=100.0))
+        assert [each.cache for each in cache.sequences.parked] == parked
+    # There is no room for the third, and the fourth is in use.
+    assert sorted(s.cache for s in cache.sequences.all if s.tokens) == ["c", "d"]
 
 
 def test_variants_wait_for_the_first_to_evaluate_what_they_share() -> None:
