@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from inference.api import Seen, Task
 from inference.guards import Guard, Thoughts
+from inference.marks import marked
 from inference.replies import AnswerReader, PatchReader, Reader, StopAt
 from inference.rewrites import RewriteReader
 from inference.snapshots import OTHER_TOKENS, Count, Group, Snapshot, estimate, fresh, pack, region_lines
@@ -69,9 +70,10 @@ class PatchFormat(Format):
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
-    def __init__(self, count: Count | None = None) -> None:
-        """``count`` gives a text's tokens; without it prompts do not say how much they show."""
+    def __init__(self, count: Count | None = None, marks: bool = True) -> None:
+        """``count`` gives a text's tokens; without it prompts do not say how much they show. ``marks``: requests say in which lines their words stand."""
         self._count = count
+        self._marks = marks
 
     def prompt(self, task: Task, snapshot: Snapshot | None = None) -> Prompt:
         before = "".join(task.before.splitlines(keepends=True)[-self.before_lines :])[-self.before_chars :]
@@ -88,8 +90,10 @@ class PatchFormat(Format):
             Segment("<|after|>", True),
             Segment(after),
             Segment("<|task|>", True),
-            Segment(task.instruction.strip()),
         ]
+        lines = task.region.split("\n") if self._marks else ()
+        for text, found in marked(task.instruction.strip(), lines):
+            segments += [Segment(text), *(Segment(f"<|L{number}|>", True) for number in found)]
         saw: tuple[Seen, ...] = ()
         if self._count:
             shown = sum(map(self._count, (before, task.region, after)))

@@ -33,8 +33,8 @@ def task_of(example: Example) -> Task:
     return Task("", "", example.path, example.before, example.region, example.after, example.instruction)
 
 
-def prompt(example: Example) -> list[Segment]:
-    made = PatchFormat().prompt(task_of(example))
+def prompt(example: Example, marks: bool = True) -> list[Segment]:
+    made = PatchFormat(marks=marks).prompt(task_of(example))
     return [*made.segments, *made.trigger]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from inference import native
 from inference.certainty import CERTAINTY, HELD_TOKENS, probability
+from inference.marks import MARKS
 from inference.prompts import Segment
 from inference.replies import DECLINE, Malformed
 from inference.training import encoding, examples, requests, rules
@@ -51,6 +52,7 @@ class LlamaModel:
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.context = native.Context(path, context=CONTEXT, sequences=1, batch=CONTEXT, threads=threads, extra_buffers=True)
         self.certainty = self.context.number(CERTAINTY)
+        self._marks = self.context.number(MARKS) > 0
 
     def tokens(self, segments: Sequence[Segment]) -> list[int]:
         return [token for segment in segments for token in self.context.tokenize(segment.text, segment.control)]
@@ -90,7 +92,7 @@ class LlamaModel:
 
     def __call__(self, example: Example) -> Answer:
         begun = time.perf_counter()
-        reply, least = self.reply(self.tokens(encoding.prompt(example)))
+        reply, least = self.reply(self.tokens(encoding.prompt(example, self._marks)))
         seconds = time.perf_counter() - begun
         if least < self.certainty:
             return Answer(None, declined=True, tokens=len(reply), seconds=seconds, least=least)

@@ -12,6 +12,7 @@ from gguf import GGMLQuantizationType, GGUFWriter, TokenType
 from gguf.quants import quantize
 
 from inference.certainty import CERTAINTY
+from inference.marks import MARKS
 from inference.training import encoding
 from inference.training.evaluate import LlamaModel
 from inference.training.model import EPSILON, LAYER_NAMES, Llama
@@ -49,6 +50,7 @@ def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, 
     writer.add_file_type(FILE_TYPES[kind])
     if certainty:
         writer.add_float32(CERTAINTY, certainty)
+    writer.add_uint32(MARKS, 1)
     add_vocabulary(writer, tokenizer, shape.vocabulary)
     weights = {key: value.float().cpu().numpy() for key, value in model.state_dict().items()}
 

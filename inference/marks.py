@@ -1,0 +1,73 @@
+"""Which lines of a region a request speaks of: the words of the request that stand there. Pure.
+
+A small model finds a word in the region only after several layers have learnt to look for it together, and takes the line beside it
+until then. Looking up is what a program is good at, so the prompt of the embedded model says it: ``rename port<|L3|><|L7|> to gate``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Key in a GGUF: 1 where the model was trained on marked requests.
+MARKS = "ensemble.marks"
+# A word that stands in more lines than this tells little.
+MOST_LINES = 5
+WORD = re.compile(r"[A-Za-z_$][\w$]*(?:-[\w$]+)*|\d+(?:\.\d+)*")
+# What is quoted is one thing; an apostrophe within a word quotes nothing.
+THING = re.compile(rf"`[^`\n]+`|\"[^\"\n]+\"|“[^”\n]+”|(?<!\w)'[^'\n]+'(?!\w)|{WORD.pattern}")
+PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# Words of people's language that say nothing of the code, unless they are quoted.
+COMMON = frozenset(
+    WORD.findall(
+        """a an the and or but not no to of in on at as is it be by do so if for from into with without this that these those there here
+        should would could must can may please i we you he she me my our your its their them us they also too just only then than when where
+        instead like let lets need needs want wants after before above below over under all every each both any some new old"""
+    )
+)
+
+
+def marked(instruction: str, lines: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """The instruction in pieces, each with the numbers of the lines, from 1, in which its last word stands; together they are the instruction."""
+    index = _Index(lines)
+    pieces: list[tuple[str, list[int]]] = []
+    start = 0
+    for match in THING.finditer(instruction):
+        found = index.quoted(match[0][1:-1]) if match[0][0] in "`\"'“" else index.word(match[0])
+        if 0 < len(found) <= MOST_LINES:
+            pieces.append((instruction[start : match.end()], found))
+            start = match.end()
+    if start < len(instruction):
+        pieces.append((instruction[start:], []))
+    return pieces
+
+
+def _plain(word: str) -> str:
+    """The same for ``maxSize``, ``max_size`` and ``max-size``."""
+    return re.sub(r"[-_$]", "", word).lower()
+
+
+class _Index:
+    """``words`` as they stand there, and whole words and ``parts`` of them in plain letters -> the lines."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._words: dict[str, list[int]] = {}
+        self._parts: dict[str, list[int]] = {}
+        for number, line in enumerate(lines, 1):
+            for word in set(WORD.findall(line)):
+                self._words.setdefault(word, []).append(number)
+                for part in {_plain(word), *(part.lower() for part in PART.findall(word))}:
+                    known = self._parts.setdefault(part, [])
+                    if known[-1:] != [number]:
+                        known.append(number)
+
+    def word(self, word: str) -> list[int]:
+        if word.lower() in COMMON:
+            return []
+        return self._words.get(word) or (self._parts.get(_plain(word), []) if len(word) > 2 else [])
+
+    def quoted(self, text: str) -> list[int]:
+        if WORD.fullmatch(text):
+            return self._words.get(text) or self._parts.get(_plain(text), [])
+        return [number for number, line in enumerate(self._lines, 1) if text in line]

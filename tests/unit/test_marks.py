@@ -1,0 +1,61 @@
+"""Requests say in which lines of the region their words stand."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.api import Task
+from inference.marks import marked
+from inference.prompts import PatchFormat
+
+LINES = '''def load(port, max_size=8):
+    # read the users
+    for user in users:
+        if user.isActive and user.age > 30:
+            print("Hello World", user.name)
+    return max_size'''.split("\n")
+
+
+def said(instruction: str) -> str:
+    return "".join(text + "".join(f"<{number}>" for number in found) for text, found in marked(instruction, LINES))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("rename port to gate", "rename port<1> to gate"),
+        ('change "Hello World" to "Good morning"', 'change "Hello World"<5> to "Good morning"'),
+        ("the max size is 9", "the max<1><6> size<1><6> is 9"),
+        ("maxSize should be 8", "maxSize<1><6> should be 8<1>"),
+        ("IsActive -> is_ready", "IsActive<4> -> is_ready"),
+        ("it's 30 not 3.5", "it's 30<4> not 3.5"),
+        # What quotes and what does not; people's own words; what is not there.
+        ("don't print it, 'users' is enough", "don't print<5> it, 'users'<2><3> is enough"),
+        ("for the `for`", "for the `for`<3>"),
+        ("what is this", "what is this"),
+        ("", ""),
+    ],
+)
+def test_lines_stand_behind_the_words_that_they_hold(instruction: str, expected: str) -> None:
+    assert said(instruction) == expected
+
+
+def test_what_stands_in_many_lines_tells_nothing() -> None:
+    assert marked("rename x to y", ["x = 1"] * 5) == [("rename x", [1, 2, 3, 4, 5]), (" to y", [])]
+    assert marked("rename x to y", ["x = 1"] * 6) == [("rename x to y", [])]
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=20), max_size=8))
+def test_nothing_of_the_instruction_is_lost(instruction: str, lines: list[str]) -> None:
+    pieces = marked(instruction, lines)
+    assert "".join(text for text, _ in pieces) == instruction
+    assert all(1 <= number <= len(lines) for _, found in pieces for number in found)
+
+
+def test_marks_are_of_the_format_and_people_cannot_type_them() -> None:
+    task = Task("", "", "a.py", "", "port = 1", "", "rename port to <|L1|>")
+    assert [segment.text for segment in PatchFormat().prompt(task).segments if segment.control][-2:] == ["<|task|>", "<|L1|>"]
+    assert PatchFormat(marks=False).prompt(task).segments[-1].text == task.instruction
+    assert not PatchFormat(marks=False).prompt(task).segments[-1].control
