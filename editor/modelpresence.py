@@ -49,9 +49,9 @@ class ModelPresence:
     def _show(self, more: dict[str, Any]) -> None:
         state = {"user": self._user, "file": self._file, **more}
         self._clock += 1
-        self._room.set_peer(self._client, Peer(self._clock, json.dumps(state), None))
+        self._room.peers.put(self._client, Peer(self._clock, json.dumps(state), None))
 
     def leave(self) -> None:
         if self._timer:
             self._timer.cancel()
-        self._room.forget_peer(self._client)
+        self._room.peers.forget(self._client)

@@ -18,6 +18,7 @@ from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
 from editor.members import Limits, Member, Peer, Person
 from editor.models import Session
+from editor.peers import Peers
 from editor.permissions import may
 from editor.protocol import ProtocolError
 from editor.saved import Saved
@@ -56,13 +57,12 @@ class Room:
         self.failing = ""
         self._loop = asyncio.get_running_loop()
         self.changed_at = 0.0  # by the loop's time
-        self.context = Context(self.document, self.states, self._loop.time)
+        self.peers = Peers(self._flush_soon)
+        self.context = Context(self.document, self.peers.states, self._loop.time)
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
         self._pending = 0
-        self._peers: dict[int, Peer] = {}
         self._changes: list[tuple[Any, bytes]] = []
-        self._moved: dict[int, Peer] = {}
         self._flushing = False
         self._flushed = 0.0
         self._tick = 0.0
@@ -81,8 +81,8 @@ class Room:
             return member.close(protocol.TOO_MANY_TABS)
         self.members.add(member)
         self.send(member, wire.sync_step1(self.document.state_vector()))
-        if self._peers:
-            self.send(member, _awareness_frame(self._peers))
+        if self.peers:
+            self.send(member, self.peers.frame())
         # One who will say hello is announced then, with the right name.
         self._loop.call_later(HELLO_S, self._announce_quiet, member)
 
@@ -96,8 +96,7 @@ class Room:
             return
         self.members.discard(member)
         self.saved.leave(member)
-        for client in [client for client, peer in self._peers.items() if peer.member is member]:
-            self.forget_peer(client)
+        self.peers.left(member)
         self.announce_participants()
 
     def hello(self, member: Member, welcome: dict[str, Any]) -> None:
@@ -143,8 +142,8 @@ class Room:
             self.send(member, wire.sync_step2(self.document.diff(known)))
         elif missed:
             self.send(member, wire.update(self.document.diff(known)))
-        if missed and self._peers:
-            self.send(member, _awareness_frame(self._peers))
+        if missed and self.peers:
+            self.send(member, self.peers.frame())
         for text in texts:
             self._send_text(member, text)
 
@@ -181,11 +180,7 @@ class Room:
 
     def rename(self, person: Person, name: str) -> None:
         person.name = name
-        for client, peer in list(self._peers.items()):
-            if peer.member and peer.member.person is person:
-                state = presence.awareness_state(peer.state, person.name, person.color)
-                if state:
-                    self.set_peer(client, Peer(peer.clock + 1, state, peer.member))
+        self.peers.renamed(person)
 
     def set_role(self, participant: str, role: str) -> None:
         """All connections of a participant share one Person: the next frame of each is judged by the new role."""
@@ -230,7 +225,7 @@ class Room:
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
-            self.send(member, _awareness_frame(self._peers))
+            self.send(member, self.peers.frame())
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         try:
@@ -354,8 +349,11 @@ class Room:
             self.saved.write(everything, clocks)
         else:
             self.saved.tell_waiting()
-        if self._moved:
-            self._send_peers()
+        if moved := self.peers.take_moved():
+            frame, authors = moved
+            for member in self.members:
+                if authors != {member}:
+                    self.send(member, frame)
         self._flushed = self._loop.time()
         self._tick = min(max(TICK_S[0], self._flushed - begun), TICK_S[1])
 
@@ -384,7 +382,7 @@ class Room:
     def _bind(self, member: Member, client: int) -> None:
         """One client id a connection. Somebody who came back takes theirs over from the connection they lost;
         another's, and the model's, stay whose they are."""
-        peer = self._peers.get(client)
+        peer = self.peers.get(client)
         if peer and (peer.member is None or peer.member.person is not member.person):
             return
         for other in self.members:
@@ -412,38 +410,11 @@ class Room:
                 return self.tell(
                     member, "error", code="too_large", message=f"An awareness state may have {limit} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
                 )
-            known = self._peers.get(entry.client)
+            known = self.peers.get(entry.client)
             if known and entry.clock < known.clock:
                 continue
             state = presence.awareness_state(entry.state, member.person.name, member.person.color)
             if state:
-                self.set_peer(entry.client, Peer(entry.clock, state, member))
+                self.peers.put(entry.client, Peer(entry.clock, state, member))
             elif known:
-                self.forget_peer(entry.client)
-
-    def set_peer(self, client: int, peer: Peer) -> None:
-        self._peers[client] = peer
-        self._moved[client] = peer
-        self._flush_soon()
-
-    def states(self) -> list[str]:
-        """The awareness states of people who are there, as JSON."""
-        return [peer.state for peer in self._peers.values() if peer.member]
-
-    def forget_peer(self, client: int) -> None:
-        peer = self._peers.pop(client, None)
-        if peer:
-            self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
-            self._flush_soon()
-
-    def _send_peers(self) -> None:
-        moved, self._moved = self._moved, {}
-        frame = _awareness_frame(moved)
-        authors = {peer.member for peer in moved.values()}
-        for member in self.members:
-            if authors != {member}:
-                self.send(member, frame)
-
-
-def _awareness_frame(peers: dict[int, Peer]) -> bytes:
-    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items()])
+                self.peers.forget(entry.client)

@@ -27,7 +27,7 @@ class Warming:
             return
         if self._engine.info.format == "patch" or now - self._room.changed_at < QUIET_S:
             return
-        looked = (self._room.changed_at, opened(self._room.states()))
+        looked = (self._room.changed_at, opened(self._room.peers.states()))
         if looked == self._looked:
             return
         self._looked = looked

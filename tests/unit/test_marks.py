@@ -10,12 +10,13 @@ from inference.api import Task
 from inference.marks import marked
 from inference.prompts import PatchFormat
 
-LINES = '''def load(port, max_size=8):
+REGION = """def load(port, max_size=8):
     # read the users
     for user in users:
         if user.isActive and user.age > 30:
             print("Hello World", user.name)
-    return max_size'''.split("\n")
+    return max_size"""
+LINES = REGION.split("\n")
 
 
 def said(instruction: str) -> str:

@@ -28,7 +28,7 @@ class Reader:
 
 def room(texts: dict[str, str], *looking: str) -> Any:
     made = SimpleNamespace(session="room", changed_at=0.0, texts=texts, looking=list(looking))
-    made.states = lambda: [json.dumps({"file": file}) for file in made.looking]
+    made.peers = SimpleNamespace(states=lambda: [json.dumps({"file": file}) for file in made.looking])
     made.document = SimpleNamespace(files=lambda: {file: f"{file}.py" for file in made.texts}, text=lambda file: made.texts[file])
     made.limits = SimpleNamespace(other_files=6)
     made.context = SimpleNamespace(others=lambda file, text, instruction, most: made.helping)

@@ -1,0 +1,61 @@
+"""Everybody's awareness states in a room, the model's carets among them, and which of them have moved since they were last sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from editor import presence, wire
+from editor.members import Member, Peer, Person
+
+
+class Peers:
+    """Owner of the states by Yjs client id. ``moved`` is called whenever there is something to send."""
+
+    def __init__(self, moved: Callable[[], None]) -> None:
+        self._all: dict[int, Peer] = {}
+        self._moved: dict[int, Peer] = {}
+        self._tell = moved
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def get(self, client: int) -> Peer | None:
+        return self._all.get(client)
+
+    def put(self, client: int, peer: Peer) -> None:
+        self._all[client] = self._moved[client] = peer
+        self._tell()
+
+    def forget(self, client: int) -> None:
+        peer = self._all.pop(client, None)
+        if peer:
+            self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
+            self._tell()
+
+    def left(self, member: Member) -> None:
+        for client in [client for client, peer in self._all.items() if peer.member is member]:
+            self.forget(client)
+
+    def renamed(self, person: Person) -> None:
+        for client, peer in list(self._all.items()):
+            if peer.member and peer.member.person is person:
+                state = presence.awareness_state(peer.state, person.name, person.color)
+                if state:
+                    self.put(client, Peer(peer.clock + 1, state, peer.member))
+
+    def states(self) -> list[str]:
+        """The awareness states of people who are there, as JSON."""
+        return [peer.state for peer in self._all.values() if peer.member]
+
+    def frame(self) -> bytes:
+        """All of them, for one who comes."""
+        return _frame(self._all)
+
+    def take_moved(self) -> tuple[bytes, set[Member | None]] | None:
+        """What moved since the last time, as a frame, and whose all of it is; None where nothing did."""
+        moved, self._moved = self._moved, {}
+        return (_frame(moved), {peer.member for peer in moved.values()}) if moved else None
+
+
+def _frame(peers: dict[int, Peer]) -> bytes:
+    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items()])
