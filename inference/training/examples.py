@@ -158,6 +158,11 @@ def suitable(language: str, declined: bool) -> list[Registered]:
     return [t for t in TRANSFORMS.values() if language in t.languages and t.name.startswith("decline") == declined]
 
 
+def by_weight(fit: Sequence[Registered], dice: random.Random, count: int = 1) -> list[Registered]:
+    """As often as their weights say."""
+    return dice.choices(fit, [t.weight for t in fit], k=count)
+
+
 def draw(supply: Supply, dice: random.Random, transform: str = "") -> Example | None:
     """One example, or None where the dice fell badly. ``transform``: of this kind only."""
     found = drawn(supply, dice, transform)
@@ -178,8 +183,7 @@ def drawn(supply: Supply, dice: random.Random, transform: str = "") -> tuple[Exa
     if transform:
         chosen = TRANSFORMS[transform]
     else:
-        fit = suitable(language, dice.random() < DECLINED)
-        chosen = dice.choices(fit, [t.weight for t in fit])[0]
+        (chosen,) = by_weight(suitable(language, dice.random() < DECLINED), dice)
     from_nothing = chosen.name.startswith("write")
     for _ in range(PLACES_TRIED):
         where = place(supply, language, dice, empty=from_nothing)
@@ -197,7 +201,7 @@ def further(supply: Supply, where: Place, count: int) -> list[Example]:
         both = where.maybe(SEVERAL)
         fit = suitable(where.language, where.maybe(DECLINED))
         for _ in range(FURTHER_TRIED):
-            example = several(supply, where) if both else other(supply, where, where.random.choices(fit, [t.weight for t in fit])[0])
+            example = several(supply, where) if both else other(supply, where, by_weight(fit, where.random)[0])
             if example and all(example.instruction != each.instruction for each in found):
                 found.append(example)
                 break
@@ -229,7 +233,7 @@ def several(supply: Supply, where: Place) -> Example | None:
     fit = [t for t in suitable(where.language, declined=False) if not t.name.startswith("write")]
     now, parts = where, []
     for _ in range(2):
-        for candidate in where.random.choices(fit, [t.weight for t in fit], k=6):
+        for candidate in by_weight(fit, where.random, 6):
             edit = candidate.make(now)
             # An edit that prepares its region would prepare the first one's result.
             if edit and edit.result is not None and edit.region is None and sound(now, edit):
