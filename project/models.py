@@ -72,6 +72,16 @@ def used() -> Path | None:
         return None
 
 
+def remove(name: str) -> int:
+    """Deletes an installed model; how many bytes are free again. Raises UnknownModel, Unusable where it cannot go, or OSError."""
+    if name == BUILT_IN:
+        raise Unusable("The built-in model belongs to Ensemble.")
+    there = folder().installed().get(name)
+    if there and there.path == used():
+        raise Unusable(f"{name} is in use: choose another one first, such as the built-in model.")
+    return folder().remove(name)
+
+
 @cache
 def first() -> tuple[Path, str]:
     """The file that the server starts with, and what is to be said of a choice that cannot be any more.

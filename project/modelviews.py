@@ -95,12 +95,10 @@ def _install(name: str) -> None:
 def _remove(name: str) -> None:
     if downloads.current().stop(name):
         return
-    folder = models.folder()
-    there = folder.installed().get(name)
-    if name == BUILT_IN or (there and there.path == models.used()):
-        raise Refused(409, "model_unavailable", "It is in use: choose another one first." if there else "The built-in model belongs to Ensemble.")
     try:
-        folder.remove(name)
+        models.remove(name)
+    except models.Unusable as fault:
+        raise Refused(409, "model_unavailable", str(fault)) from None
     except UnknownModel:
         raise Refused(404, "not_found", "There is no such model installed on this server.") from None
     except OSError as fault:

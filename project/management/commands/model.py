@@ -58,7 +58,7 @@ class Command(BaseCommand):
             elif command == "use":
                 self._use(folder, options["model"], options["force"])
             else:
-                self._remove(folder, options["model"])
+                self._remove(options["model"])
         except (UnknownModel, models.Unusable, DownloadFailed) as fault:
             raise CommandError(str(fault)) from None
 
@@ -210,14 +210,11 @@ class Command(BaseCommand):
                 meter.show(_words(found))
             time.sleep(LOOK_S)
 
-    def _remove(self, folder: Folder, name: str) -> None:
-        used = models.used()
-        there = folder.installed().get(name)
-        if name == BUILT_IN or (there and used == there.path):
-            raise CommandError(
-                f"{name} is in use: choose another one first, such as ./manage.py model use {BUILT_IN}." if there else "It belongs to Ensemble."
-            )
-        self.stdout.write(f"{name} is removed; {human(folder.remove(name))} are free again.")
+    def _remove(self, name: str) -> None:
+        try:
+            self.stdout.write(f"{name} is removed; {human(models.remove(name))} are free again.")
+        except models.Unusable as fault:
+            raise CommandError(str(fault)) from None
 
     def _say_environment(self) -> None:
         choice: Choice = models.choice()
