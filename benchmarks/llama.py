@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from benchmarks.llama_peers import Answer, LlamaServer, raw
 from benchmarks.taught import REWRITE, TaughtEngine, changed
 from inference import native
 from inference.api import Event, Finished, Progress, Task, Text
+from inference.marks import MARKS
 from inference.options import Options
 from inference.prompts import SYSTEM, ChatFormat, Format, PatchFormat
 from inference.templates import ChatTemplate
@@ -208,7 +210,16 @@ def edited(given: Task, at: float, letter: str) -> Task:
 
 
 def form(subject: Subject, context: int = 8192) -> Format:
-    return ChatFormat(ChatTemplate(random_gguf.CHATML, SYSTEM), context) if subject.chat else PatchFormat()
+    return ChatFormat(ChatTemplate(random_gguf.CHATML, SYSTEM), context) if subject.chat else PatchFormat(marks=_marked(subject.path))
+
+
+@cache
+def _marked(path: Path) -> bool:
+    vocabulary = native.Vocabulary(path)
+    try:
+        return vocabulary.number(MARKS) > 0
+    finally:
+        vocabulary.close()
 
 
 def text_of(form_: Format, given: Task) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 KINDS = (1, 3, 8, 32)
 # How much one step changes what is known of its kind; a step that waited for its core says little.
 WEIGHT, MOST = 0.1, 4.0
+# How much one step draws what is known of the other kinds to its own.
+DRIFT = 0.005
 # A change that guesses are worked out anew for.
 NOTABLE = 1.1
 
@@ -23,24 +25,23 @@ class Costs:
     def __init__(self, measured: Mapping[int, float]) -> None:
         self._sizes = sorted(measured)
         self._times = [measured[size] for size in self._sizes]
-        self._now: dict[int, float] = {}  # by kind
-        self._used: dict[int, float] = {}  # the same, when ``_best`` was worked out
+        self._now = [1.0] * (len(KINDS) + 1)  # by kind
+        self._used = list(self._now)  # the same, when ``_best`` was worked out
         self._best: dict[tuple[int, int, int], int] = {}
 
     def __call__(self, tokens: int) -> float:
-        number = kind(tokens)
-        # Of what was not seen yet, the kind that is most like it tells.
-        known = number if number in self._now else min(self._now, key=lambda other: abs(other - number), default=None)
-        return self.measured(tokens) * (1.0 if known is None else self._now[known])
+        return self.measured(tokens) * self._now[kind(tokens)]
 
     def took(self, tokens: int, ms: float) -> None:
         """A step of so many tokens."""
+        known = self._now
         number = kind(tokens)
-        now = min(ms / self.measured(tokens), MOST)
-        before = self._now.setdefault(number, now)
-        self._now[number] = before + WEIGHT * (now - before)
-        if not 1 / NOTABLE < self._now[number] / self._used.get(number, 1e-9) < NOTABLE:
-            self._used = dict(self._now)
+        known[number] += WEIGHT * (min(ms / self.measured(tokens), MOST) - known[number])
+        for other in range(len(known)):
+            # What is not seen any more is taken to be as it was measured, by what is seen: or what once lost would never be tried again.
+            known[other] += DRIFT * (known[number] - known[other])
+        if any(not 1 / NOTABLE < now / used < NOTABLE for now, used in zip(known, self._used, strict=True)):
+            self._used = list(known)
             self._best.clear()
 
     def measured(self, tokens: int) -> float:

@@ -59,7 +59,7 @@ def load(options: Options, abort: native.AbortFlag, tell: Callable[[str, float],
     try:
         tokens = Tokens(context.tokenize)
         form, end = _format(options, context, tokens)
-        return Loaded(context, tokens, form, end, _measure(context), context.number(CERTAINTY))
+        return Loaded(context, tokens, form, end, _measure(context, options.batch_threads or options.threads), context.number(CERTAINTY))
     except Exception:
         # Another model may be asked for next, and need the memory.
         context.close()
@@ -79,13 +79,13 @@ def _format(options: Options, context: native.Context, tokens: Tokens) -> tuple[
     return ChatFormat(template, context.size, stop_text, tokens.count, options.other_tokens), end[0] if len(end) == 1 else None
 
 
-def _measure(context: native.Context) -> float:
+def _measure(context: native.Context, threads: int) -> float:
     """A first evaluation: touches the weights, and tells how many tokens a slice of prefill may hold."""
     entries = [(0, position, 0, position == 63) for position in range(64)]
-    context.decode(entries)
+    context.decode(entries, threads)
     context.truncate(0, 0)
     begun = time.perf_counter()
-    context.decode(entries)
+    context.decode(entries, threads)
     rate = 64 / (time.perf_counter() - begun)
     context.truncate(0, 0)
     return rate

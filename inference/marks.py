@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 # Key in a GGUF: 1 where the model was trained on marked requests.
 MARKS = "ensemble.marks"
-# A word that stands in more lines than this tells little.
-MOST_LINES = 5
+# A word that stands in more lines than this tells little. More marks than that, and longer regions, training has not seen.
+MOST_LINES, MOST_MARKS, MOST_CHARS = 5, 30, 8000
 WORD = re.compile(r"[A-Za-z_$][\w$]*(?:-[\w$]+)*|\d+(?:\.\d+)*")
 # What is quoted is one thing; an apostrophe within a word quotes nothing.
-THING = re.compile(rf"`[^`\n]+`|\"[^\"\n]+\"|“[^”\n]+”|(?<!\w)'[^'\n]+'(?!\w)|{WORD.pattern}")
+THING = re.compile(rf"`[^`\n]+`|\"[^\"\n]+\"|“[^“”\n]+”|(?<!\w)'[^'\n]+'(?!\w)|{WORD.pattern}")
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Words of people's language that say nothing of the code, unless they are quoted.
 COMMON = frozenset(
@@ -29,14 +29,15 @@ COMMON = frozenset(
 
 def marked(instruction: str, lines: Sequence[str]) -> list[tuple[str, list[int]]]:
     """The instruction in pieces, each with the numbers of the lines, from 1, in which its last word stands; together they are the instruction."""
-    index = _Index(lines)
     pieces: list[tuple[str, list[int]]] = []
-    start = 0
+    start = marks = 0
+    index = _Index(lines if sum(map(len, lines)) <= MOST_CHARS else ())
     for match in THING.finditer(instruction):
         found = index.quoted(match[0][1:-1]) if match[0][0] in "`\"'“" else index.word(match[0])
-        if 0 < len(found) <= MOST_LINES:
+        if 0 < len(found) <= MOST_LINES and marks + len(found) <= MOST_MARKS:
             pieces.append((instruction[start : match.end()], found))
             start = match.end()
+            marks += len(found)
     if start < len(instruction):
         pieces.append((instruction[start:], []))
     return pieces

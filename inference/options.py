@@ -25,7 +25,7 @@ class Options:
     context: int = 8192
     cells: int = 0
     idle_cells: int = 4096
-    parked_bytes: int = 256 * 2**20
+    parked_bytes: int = 512 * 2**20
     kv: Literal["f16", "q8_0"] = "f16"
     flash: bool = False
     threads: int = 2

@@ -70,7 +70,7 @@ class PatchFormat(Format):
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
-    def __init__(self, count: Count | None = None, marks: bool = True) -> None:
+    def __init__(self, count: Count | None = None, marks: bool = False) -> None:
         """``count`` gives a text's tokens; without it prompts do not say how much they show. ``marks``: requests say in which lines their words stand."""
         self._count = count
         self._marks = marks

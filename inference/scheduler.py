@@ -121,6 +121,7 @@ class Scheduler:
         for job in self.jobs:
             if job.sequence is None or (running and job.priority in (Priority.DRAFT, Priority.FILES)):
                 continue
+            job.sequence.used = now
             if job.run and job.remaining == 1:
                 self._decode(job, plan)
             else:

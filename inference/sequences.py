@@ -24,7 +24,7 @@ WORTH_WAITING = 32
 
 @dataclass(eq=False)
 class Sequence:
-    """``used``: when it was last given to a job, in the clock of whoever asks for plans."""
+    """``used``: when a job last went on in it, in the clock of whoever asks for plans."""
 
     id: int
     tokens: list[int] = field(default_factory=list)
@@ -172,7 +172,7 @@ class Sequences:
 
     def rest(self, before: float) -> list[Action]:
         """Parks an idle sequence that was last used before this moment, if there is room for it, but none of the room that was active last."""
-        latest = max(self.all, key=lambda s: s.used).cache
+        latest = max((s for s in self.all if s.tokens), key=lambda s: s.used, default=self.all[0]).cache
         room = self._parked_limit - sum(len(parked.tokens) for parked in self.parked)
         for sequence in self._idle():
             if sequence.used < before and sequence.cache != latest and len(sequence.tokens) <= room:

@@ -1,8 +1,8 @@
 """How many threads a step gets: as many as are fastest just now, found out while the engine works. Pure.
 
-On a quiet machine more threads are faster; beside other work they wait for each other, and one alone may be twice as fast. Which of the two
-it is changes while people work, and with how many tokens a step decodes. So now and then another count is tried for a few steps, at once
-where steps have become slow, the more rarely the more often it was of no use.
+On a quiet machine more threads are faster; beside other work they wait for each other, and one alone may be many times as fast. Which of the
+two it is changes while people work, and with how many tokens a step decodes. So now and then another count is tried for a few steps, as long
+as trials have lost no more than a hundredth of the time; and where steps have become slow, fewer threads are tried at once.
 """
 
 from __future__ import annotations
@@ -15,27 +15,30 @@ from statistics import median
 from inference import costs
 
 # How many steps a count is tried for, and how many of the last ones it is compared with.
-TRIED = 3
-# Steps between two trials: doubled by each one that changes nothing.
-SOONEST, LATEST = 16, 1024
+TRIED, COMPARED = 3, 5
+# Steps between two trials, at least.
+PAUSE = 16
+# Of the time, what trials may lose; saved up to so many seconds.
+SHARE, SAVED_S = 0.01, 0.2
 # More threads must be faster by this, for they are cores that people's keystrokes could have.
 WORTH = 1.05
-# So much slower than just before, and the other counts are tried at once.
-SLOWER = 1.3
+# So much slower than before, and fewer threads are tried at once. So much slower than the others, and a trial is over.
+SLOWER, HOPELESS = 1.3, 1.5
 
 
 @dataclass(eq=False)
 class Kind:
-    """Steps of about the same size. ``recent``: their times with the count in use, by what is expected of their size."""
+    """Steps of about the same size. ``recent``: their times with the count in use, by what is expected of their size. ``credit``: seconds that trials may lose."""
 
     count: int
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=TRIED))
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     usual: float = 0.0
     tried: int = 0  # the count on trial, 0 outside of one
     trial: list[float] = field(default_factory=list)
-    pause: int = SOONEST
     steps: int = 0
+    credit: float = 0.0
     upwards: bool = True
+    falling: bool = False  # steps have become slow: fewer threads are tried until that is no better
 
 
 class Threads:
@@ -54,44 +57,50 @@ class Threads:
         kind = self._kind(size)
         return kind.tried or kind.count
 
-    def took(self, size: int, seconds: float) -> None:
-        """How long the step took whose threads were chosen last."""
+    def took(self, size: int, seconds: float) -> bool:
+        """How long the step took whose threads were chosen last. Returns whether it was one as usual, and no trial."""
         if not self._counts:
-            return
+            return True
         kind = self._kind(size)
-        time = seconds / self._expected(size)
+        expected = self._expected(size)
+        time = seconds / expected
         if kind.tried:
             kind.trial.append(time)
-            if len(kind.trial) == TRIED:
-                self._decide(kind)
-            return
+            now = median(kind.recent)
+            kind.credit -= max(0.0, time - now) * expected
+            if len(kind.trial) == TRIED or time > HOPELESS * now:
+                self._decide(kind, now)
+            return False
         kind.recent.append(time)
         kind.steps += 1
-        if len(kind.recent) < TRIED:
-            return
+        kind.credit = min(SAVED_S, kind.credit + SHARE * seconds)
+        if len(kind.recent) < COMPARED:
+            return True
         now = median(kind.recent)
         slow = kind.usual > 0 and now > SLOWER * kind.usual
         kind.usual = now if slow or not kind.usual else kind.usual + 0.1 * (now - kind.usual)
-        if slow or kind.steps >= kind.pause:
-            self._try(kind)
+        place = self._counts.index(kind.count)
+        kind.falling = (kind.falling or slow) and place > 0
+        if kind.falling:
+            self._try(kind, place - 1)
+        elif kind.steps >= PAUSE and kind.credit >= 0:
+            kind.upwards = not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0
+            self._try(kind, place + (1 if kind.upwards else -1))
+        return True
 
     def _kind(self, size: int) -> Kind:
         return self._kinds[costs.kind(size)]
 
-    def _try(self, kind: Kind) -> None:
-        """The next count up, or the next one down, in turns where there are both."""
-        place = self._counts.index(kind.count)
-        around = [place + step for step in ((1, -1) if kind.upwards else (-1, 1)) if 0 <= place + step < len(self._counts)]
-        kind.upwards = not kind.upwards
-        kind.tried = self._counts[around[0]]
+    def _try(self, kind: Kind, place: int) -> None:
+        kind.tried = self._counts[place]
         kind.trial.clear()
 
-    def _decide(self, kind: Kind) -> None:
-        tried, now = median(kind.trial), median(kind.recent)
-        better = tried * WORTH < now if kind.tried > kind.count else tried <= now * WORTH
-        if better:
+    def _decide(self, kind: Kind, now: float) -> None:
+        tried = max(kind.trial) if len(kind.trial) < TRIED else median(kind.trial)
+        if tried * WORTH < now if kind.tried > kind.count else tried <= now * WORTH:
             kind.count = kind.tried
             kind.usual = tried
             kind.recent.clear()
-        kind.pause = SOONEST if better else min(2 * kind.pause, LATEST)
+        else:
+            kind.falling = False
         kind.steps = kind.tried = 0

@@ -17,7 +17,7 @@ from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
 from inference.cells import Cells
 from inference.certainty import UNSURE
-from inference.costs import Costs
+from inference.costs import Costs, kind
 from inference.drafting import drafter
 from inference.loading import SEQUENCES, load
 from inference.memory import BATCH
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
 SLICE_S, SMALLEST_SLICE = 0.015, 8
+# The fewest tokens of a prompt that tell how fast prompts are.
+LEAST_LEARNT = 16
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
 # What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
@@ -208,6 +210,8 @@ class Worker:
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         least = 0.0 if task.tentative else self._least
         stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
+        if self._costs and task.mode == "edit" and task.region:
+            stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
         # The keystrokes' job would only compete for the sequence that the run takes over.
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
@@ -250,12 +254,13 @@ class Worker:
             return
         self.computing = frozenset(self._streams)
         threads = self._threads.choose(len(plan.batch))
+        started = time.perf_counter()
         result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch], threads)
         self.computing = frozenset()
         self.abort.clear()
         now = time.perf_counter()
         self._figures.steps += 1
-        self._figures.busy_s += now - begun
+        self._figures.busy_s += now - started
         if result == native.ABORTED:
             # Whole micro-batches stay, the rest is dropped: take what llama.cpp says is there.
             lengths = {number: self._context.length(number) for number in {entry.sequence for entry in plan.batch}}
@@ -272,7 +277,7 @@ class Worker:
                 self._figures.keystrokes += 1
                 self._figures.keystroke_tokens += len(job.tokens) - job.cached
         self._figures.prefilled += plan.prefilled
-        self._learn(plan, now - begun)
+        self._learn(plan, now - started)
         wanted: dict[Job, list[int]] = {}
         for index, entry in enumerate(plan.batch):
             if entry.job:
@@ -281,10 +286,10 @@ class Worker:
             self._take(self._by_job[job], indexes, now)
 
     def _rest(self) -> None:
-        """What nobody has used for long is parked, one between two steps."""
+        """What nobody has used for long is parked, one between two steps, and none while people wait for tokens: a long one takes a while."""
         now = time.perf_counter()
         self._rest_at = now + REST_S
-        if self.info.state == "ready" and (actions := self._sequences.rest(now - REST_S)):
+        if self.info.state == "ready" and not self._scheduler.decoding and (actions := self._sequences.rest(now - REST_S)):
             self._cells.apply(actions)
             self._rest_at = now
 
@@ -294,23 +299,20 @@ class Worker:
         The first token comes alone: people wait for it, and a guess makes the step longer.
         """
         for job, stream in self._by_job.items():
-            if not (self._costs and stream.tokens and job.sequence and job.remaining == 1):
-                continue
-            if stream.drafter is None and stream.task.mode == "edit" and stream.task.region:
-                stream.drafter = drafter(self._format.name, stream.task.region, self._tokens, self._costs)
-                stream.drafter.took(job.tokens[-stream.tokens :], [])
-            if stream.drafter:
+            if stream.drafter and stream.tokens and job.sequence and job.remaining == 1:
                 room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
                 job.guess = stream.drafter.guess(streaming - 1, min(room, self._options.longest_guess)) if room > 0 else []
 
     def _learn(self, plan: Plan, seconds: float) -> None:
         """How long a step takes: what threads, guesses, and slices of prompts beside streams follow from."""
-        self._threads.took(len(plan.batch), seconds)
+        size = len(plan.batch)
+        # A few tokens of a prompt are not like as many that are decoded.
+        usual = self._threads.took(size, seconds) if not plan.prefilled or kind(size) == kind(BATCH) else False
         if not plan.prefilled:
-            if self._costs:
-                self._costs.took(len(plan.batch), seconds * 1000)
+            if self._costs and usual:
+                self._costs.took(size, seconds * 1000)
             self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
-        elif plan.prefilled >= SMALLEST_SLICE:
+        elif plan.prefilled >= LEAST_LEARNT:
             beside = self._decode_s if plan.prefilled < len(plan.batch) else 0.0
             rate = plan.prefilled / max(seconds - beside, seconds / 4)
             self._prefill_rate += WEIGHT * (rate - self._prefill_rate)

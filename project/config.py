@@ -75,9 +75,17 @@ SETTINGS: tuple[Setting, ...] = (
         "`auto` measures once what suits each model on this machine (`./manage.py model info` shows it); `off` takes plain choices.",
         ("auto", "off"),
     ),
-    Setting("ENSEMBLE_THREADS", int, 0, "Threads that the model decodes with; 0: as many as are fastest just now, measured while it works."),
     Setting(
-        "ENSEMBLE_BATCH_THREADS", int, 0, "Threads that prompts are evaluated with; 0: as many as are fastest just now, or as ENSEMBLE_THREADS says."
+        "ENSEMBLE_THREADS",
+        int,
+        0,
+        "Threads that the model decodes with; 0: as many as are fastest just now, or where nothing was measured one for small models and all cores for others.",
+    ),
+    Setting(
+        "ENSEMBLE_BATCH_THREADS",
+        int,
+        0,
+        "Threads that prompts are evaluated with; 0: as many as are fastest just now, or as decode. Where one of the two is set neither is chosen anew.",
     ),
     Setting("ENSEMBLE_FLASH_ATTENTION", str, "auto", "`on`, `off`, or `auto`: as measured, else off.", ("auto", "on", "off")),
     Setting(

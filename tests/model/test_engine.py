@@ -154,11 +154,34 @@ async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(monkey
         return made[-1]
 
     monkeypatch.setattr("inference.worker.drafter", draft)
+    # A busy machine must not end the guesses.
+    monkeypatch.setattr(Costs, "took", lambda *step: None)
+    wanted: list[int] = []
     async with inside(costs=COSTS) as guessing:
+        await answer(guessing, "ready", replace(TASK, mode="ask"))
+        decode = guessing.worker._context.decode
+
+        def step(entries: Sequence[tuple[int, int, int, bool]], threads: int = 0) -> int:
+            wanted.append(sum(logits for *_, logits in entries))
+            return decode(entries, threads)
+
+        guessing.worker._context.decode = step  # type: ignore[method-assign]
         guessed = await answer(guessing, "run", write)
         assert guessed.text == alone.text
+        # People wait for the first token: it comes alone.
+        assert [count for count in wanted if count][:1] == [1] < [max(wanted)]
         assert made[0].accepted > 20
         assert made[0].guessed > made[0].accepted
+
+
+async def test_a_long_region_that_is_guessed_from_is_read_in_pieces_as_well(chat_model: Path) -> None:
+    """More text than one command may have tokenised at once, none of which the prompt has tokenised just so."""
+    region = "\n".join(f"        self.value_{number} = self._compute_{number}(argument={number})" for number in range(200))
+    async with inside(chat_model, context=16384, costs=COSTS, max_tokens=8) as running:
+        both = await asyncio.gather(answer(running, "long", replace(TASK, region=region)), answer(running, "other", replace(TASK, cache="other")))
+        ended = [await listener.finished() for listener in both]
+        # The random model may write less than it is let; what matters is that both wrote.
+        assert all(1 <= each.tokens <= 8 and "The model failed" not in each.reason for each in ended), ended
 
 
 async def test_rooms_that_were_parked_come_back_with_what_they_knew() -> None:

@@ -40,10 +40,12 @@ def test_a_model_is_measured_once_shown_and_used(tmp_path: Path, monkeypatch: py
     options = wiring.options(config.EMBEDDED_MODEL)
     assert (options.threads, options.flash, options.spin) == (known.threads, known.flash, known.spin)
     assert dict(options.costs) == dict(known.costs)
+    assert options.thread_counts == tuple(known.thread_counts)
     for name, value in (("ENSEMBLE_THREADS", 7), ("ENSEMBLE_FLASH_ATTENTION", "on"), ("ENSEMBLE_SPIN", "off" if known.spin else "on")):
         monkeypatch.setitem(config.values, name, value)
     options = wiring.options(config.EMBEDDED_MODEL)
     assert (options.threads, options.batch_threads, options.flash, options.spin) == (7, 7, True, not known.spin)
+    assert options.thread_counts == ()
     monkeypatch.setitem(config.values, "ENSEMBLE_TUNE", "off")
     assert wiring.options(config.EMBEDDED_MODEL).costs == ()
 

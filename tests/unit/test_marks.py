@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.api import Task
-from inference.marks import marked
+from inference.marks import MOST_CHARS, MOST_MARKS, marked
 from inference.prompts import PatchFormat
 
 REGION = """def load(port, max_size=8):
@@ -57,6 +57,13 @@ def test_nothing_of_the_instruction_is_lost(instruction: str, lines: list[str]) 
 
 def test_marks_are_of_the_format_and_people_cannot_type_them() -> None:
     task = Task("", "", "a.py", "", "port = 1", "", "rename port to <|L1|>")
-    assert [segment.text for segment in PatchFormat().prompt(task).segments if segment.control][-2:] == ["<|task|>", "<|L1|>"]
-    assert PatchFormat(marks=False).prompt(task).segments[-1].text == task.instruction
-    assert not PatchFormat(marks=False).prompt(task).segments[-1].control
+    assert [segment.text for segment in PatchFormat(marks=True).prompt(task).segments if segment.control][-2:] == ["<|task|>", "<|L1|>"]
+    assert PatchFormat().prompt(task).segments[-1].text == task.instruction
+    assert not PatchFormat().prompt(task).segments[-1].control
+
+
+def test_what_training_has_not_seen_is_not_marked() -> None:
+    many = marked("port " * 100, LINES)
+    assert sum(len(found) for _, found in many) == MOST_MARKS
+    assert "".join(text for text, _ in many) == "port " * 100
+    assert marked("rename port", ["port " * MOST_CHARS]) == [("rename port", [])]

@@ -211,10 +211,7 @@ class Command(BaseCommand):
             time.sleep(LOOK_S)
 
     def _remove(self, name: str) -> None:
-        try:
-            self.stdout.write(f"{name} is removed; {human(models.remove(name))} are free again.")
-        except models.Unusable as fault:
-            raise CommandError(str(fault)) from None
+        self.stdout.write(f"{name} is removed; {human(models.remove(name))} are free again.")
 
     def _say_environment(self) -> None:
         choice: Choice = models.choice()
@@ -234,9 +231,9 @@ def _tuning(path: Path) -> list[tuple[str, str]]:
     if known is None:
         return [("measured", "not yet: ./manage.py model tune, or the first start with it")]
     way = "flash attention" if known.flash else "plain attention"
-    counts = ", ".join(map(str, known.thread_counts))
-    threads = f"{known.threads} thread(s) to decode and {known.batch_threads} for prompts at the beginning, then what is fastest of {counts}"
-    threads += f"; {'spinning' if known.spin else 'yielding'} while they wait"
+    counts = f" at the beginning, then what is fastest of {', '.join(map(str, known.thread_counts))}" if len(known.thread_counts) > 1 else ""
+    threads = f"{known.threads} thread(s) to decode and {known.batch_threads} for prompts{counts}; "
+    threads += f"{'spinning' if known.spin else 'yielding'} while they wait"
     pays = [size for size, ms in known.costs if size > 1 and ms < 0.7 * size * known.costs[0][1]]
     guesses = f"pay from {pays[0]} tokens on" if pays else "do not pay here"
     steps = ", ".join(f"{size}: {ms:.3g}" for size, ms in known.costs)
