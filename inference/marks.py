@@ -16,6 +16,12 @@ MOST_LINES, MOST_MARKS, MOST_CHARS = 5, 30, 8000
 WORD = re.compile(r"[A-Za-z_$][\w$]*(?:-[\w$]+)*|\d+(?:\.\d+)*")
 # What is quoted is one thing; an apostrophe within a word quotes nothing.
 THING = re.compile(rf"`[^`\n]+`|\"[^\"\n]+\"|“[^“”\n]+”|(?<!\w)'[^'\n]+'(?!\w)|{WORD.pattern}")
+# What follows is a text to be written, whatever its words: marks between them would only be in the way of copying it.
+TEXT = re.compile(
+    r"\b(?:docstring|comment|text|message|note|title|heading|headline|label|paragraph|item|bullet|task|todo|log|print|echo|alert)s?\b[^:\n]*:\s"
+    r"|\b(?:say|says|saying|reads|reading)\b:?\s",
+    re.IGNORECASE,
+)
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Words of people's language that say nothing of the code, unless they are quoted.
 COMMON = frozenset(
@@ -32,7 +38,8 @@ def marked(instruction: str, lines: Sequence[str]) -> list[tuple[str, list[int]]
     pieces: list[tuple[str, list[int]]] = []
     start = marks = 0
     index = _Index(lines if sum(map(len, lines)) <= MOST_CHARS else ())
-    for match in THING.finditer(instruction):
+    text = TEXT.search(instruction)
+    for match in THING.finditer(instruction, 0, text.end() if text else len(instruction)):
         found = index.quoted(match[0][1:-1]) if match[0][0] in "`\"'“" else index.word(match[0])
         if 0 < len(found) <= MOST_LINES and marks + len(found) <= MOST_MARKS:
             pieces.append((instruction[start : match.end()], found))

@@ -143,7 +143,7 @@ async def test_guessing_from_the_old_region_changes_no_answer() -> None:
 
 async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long reply is compared with itself when it is guessed at from a text that is like it."""
-    write = replace(FIB, region="pass", tentative=True)
+    write = replace(FIB, region="# fibonacci", tentative=True)
     async with engine() as plain:
         alone = await answer(plain, "run", write)
     made: list[Drafter] = []

@@ -127,8 +127,8 @@ async def test_what_a_draft_a_variant_and_an_undo_bring_is_marked_as_its_writers
         await stands(new)
         await is_marked(head + "m" * len(line) + marked)
         # What nobody here has written goes and comes back, by a person's hand.
-        grace.send("run.start", instruction="rename greet to welcome", file=file)
-        renamed = (await grace.message("run.card", instruction="rename greet to welcome", outcome="done"))["run"]
+        grace.send("run.start", instruction="rename the function greet to welcome", file=file)
+        renamed = (await grace.message("run.card", instruction="rename the function greet to welcome", outcome="done"))["run"]
         await ada.wait(lambda: str(ada.text_of("greet.py")) != new)
         await undo(renamed)
         await stands(new)

@@ -346,8 +346,8 @@ async def test_an_undo_works_after_a_restart_and_the_models_text_is_still_marked
             file = await ada.ready("greet.py")
             ada.send("run.start", instruction=DOCSTRING, file=file)
             run = (await ada.message("run.finished", outcome="done"))["run"]
-            ada.send("run.start", instruction="rename greet to welcome", file=file)
-            renamed = (await ada.message("run.card", instruction="rename greet to welcome"))["run"]
+            ada.send("run.start", instruction="rename the function greet to welcome", file=file)
+            renamed = (await ada.message("run.card", instruction="rename the function greet to welcome"))["run"]
             before = server.text(session, "greet.py")
             with ada.doc.transaction():
                 ada.text_of("greet.py").insert(0, "# mine\n")

@@ -32,6 +32,10 @@ def said(instruction: str) -> str:
         ("maxSize should be 8", "maxSize<1><6> should be 8<1>"),
         ("IsActive -> is_ready", "IsActive<4> -> is_ready"),
         ("it's 30 not 3.5", "it's 30<4> not 3.5"),
+        # A text to be written is left as it is.
+        ("add a comment to load: read the port", "add a comment to load<1>: read the port"),
+        ("print port saying the max size", "print<5> port<1> saying the max size"),
+        ("rename: port to gate", "rename: port<1> to gate"),
         # What quotes and what does not; people's own words; what is not there.
         ("don't print it, 'users' is enough", "don't print<5> it, 'users'<2><3> is enough"),
         ("for the `for`", "for the `for`<3>"),
