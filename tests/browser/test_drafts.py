@@ -144,7 +144,7 @@ def test_who_comes_later_sees_the_draft(server: Server, people: People, record_p
         }"""
     )
     ada.get_by_test_id("instruction-input").click()
-    ada.keyboard.type(DOCSTRING, delay=90)
+    ada.keyboard.type("add a docstring to greet: Say hello.", delay=90)
     wait_for_ghost(ada, '    """Say hello."""')
     times = sorted(ada.evaluate("window.times"))
     middle = round(times[len(times) // 2], 1)
