@@ -17,6 +17,7 @@ from inference.api import Figures, Hunk, ModelInfo, Started, Task
 from inference.certainty import CERTAINTY
 from inference.costs import Costs
 from inference.drafting import Drafter
+from inference.marks import MARKS
 from inference.options import Options
 from inference.process import Patience, ProcessEngine
 from project import config
@@ -182,6 +183,18 @@ async def test_a_long_region_that_is_guessed_from_is_read_in_pieces_as_well(chat
         ended = [await listener.finished() for listener in both]
         # The random model may write less than it is let; what matters is that both wrote.
         assert all(1 <= each.tokens <= 8 and "The model failed" not in each.reason for each in ended), ended
+
+
+async def test_a_model_is_asked_as_its_file_says_that_it_was_trained(tmp_path: Path) -> None:
+    """With the lines of the request's words, or without."""
+    without = tmp_path / "without.gguf"
+    without.write_bytes(config.EMBEDDED_MODEL.read_bytes().replace(MARKS.encode(), b"ensemble.other"))
+    for path, marks in ((config.EMBEDDED_MODEL, ["<|L1|>", "<|L2|>"]), (without, [])):
+        async with inside(path) as running:
+            await answer(running, "ready", replace(TASK, mode="ask"))
+            prompt, _ = running.worker._prompting.prompt(replace(TASK, instruction="rename name to who"))
+            controls = [segment.text for segment in prompt.segments if segment.control]
+            assert controls[controls.index("<|task|>") + 1 :] == marks
 
 
 async def test_rooms_that_were_parked_come_back_with_what_they_knew() -> None:
