@@ -19,6 +19,11 @@ def kind(tokens: int) -> int:
     return bisect_left(KINDS, tokens)
 
 
+def comparable(tokens: int, prefilled: int) -> bool:
+    """Whether a step's time tells of its kind's: a few tokens of a prompt are not like as many that are decoded."""
+    return not prefilled or kind(tokens) == len(KINDS)
+
+
 class Costs:
     """Milliseconds of one step by how many tokens it decodes: what was measured once, straight lines between, and what steps take now by that."""
 

@@ -53,9 +53,10 @@ class Threads:
         last = len(costs.KINDS)
         self._kinds = [Kind(begin[number == last]) for number in range(last + 1)]
 
-    def choose(self, size: int) -> int:
+    def choose(self, size: int, alike: bool = True) -> int:
+        """``alike``: as other steps of its size, so that ``took`` hears of it. Any other is no trial, or that would last until one comes that is."""
         kind = self._kind(size)
-        return kind.tried or kind.count
+        return (alike and kind.tried) or kind.count
 
     def took(self, size: int, seconds: float) -> bool:
         """How long the step took whose threads were chosen last. Returns whether it was one as usual, and no trial."""

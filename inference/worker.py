@@ -17,7 +17,7 @@ from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
 from inference.cells import Cells
 from inference.certainty import UNSURE
-from inference.costs import Costs, kind
+from inference.costs import Costs, comparable
 from inference.drafting import drafter
 from inference.loading import SEQUENCES, load
 from inference.memory import BATCH
@@ -253,7 +253,7 @@ class Worker:
                 time.sleep(0.001)
             return
         self.computing = frozenset(self._streams)
-        threads = self._threads.choose(len(plan.batch))
+        threads = self._threads.choose(len(plan.batch), comparable(len(plan.batch), plan.prefilled))
         started = time.perf_counter()
         result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch], threads)
         self.computing = frozenset()
@@ -306,8 +306,7 @@ class Worker:
     def _learn(self, plan: Plan, seconds: float) -> None:
         """How long a step takes: what threads, guesses, and slices of prompts beside streams follow from."""
         size = len(plan.batch)
-        # A few tokens of a prompt are not like as many that are decoded.
-        usual = self._threads.took(size, seconds) if not plan.prefilled or kind(size) == kind(BATCH) else False
+        usual = comparable(size, plan.prefilled) and self._threads.took(size, seconds)
         if not plan.prefilled:
             if self._costs and usual:
                 self._costs.took(size, seconds * 1000)

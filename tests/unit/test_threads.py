@@ -72,6 +72,15 @@ def test_what_is_in_between_is_found_from_both_sides_and_a_busy_machine_at_once(
         assert work(threads, 1, busy, 60)[-20:].count(1) > 15
 
 
+def test_a_step_that_is_not_compared_is_no_trial() -> None:
+    """A run may end in the middle of one, and keystrokes follow."""
+    threads = Threads([1, 2], (1, 1), float)
+    while threads.choose(8) == 1:
+        threads.took(8, 0.01)
+    assert [threads.choose(8, alike=False) for _ in range(3)] == [1, 1, 1]
+    assert threads.choose(8) == 2
+
+
 @pytest.mark.parametrize("counts", [[], [3]])
 def test_set_by_hand_it_stays(counts: list[int]) -> None:
     threads = Threads(counts, (3, 5), float)
