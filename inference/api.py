@@ -108,7 +108,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event of a run. ``revert``: nothing of it may stay in the file. Times in ms from the request; rates in tokens per second after the first token."""
+    """The last event of a run. ``revert``: nothing of it may stay in the file. ``unsure``: the model would have written something, but may
+    well be wrong; asked tentatively it does. Times in ms from the request; rates in tokens per second after the first token."""
 
     outcome: Outcome
     tokens: int
@@ -116,6 +117,7 @@ class Finished:
     tokens_per_s: float | None
     reason: str = ""
     revert: bool = False
+    unsure: bool = False
 
 
 Event = Started | Hunk | Text | Note | Progress | Finished

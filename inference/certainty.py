@@ -15,7 +15,7 @@ import numpy.typing as npt
 CERTAINTY = "ensemble.least_certainty"
 # What is looked at before the first of it is written: nearly all of a small edit, and so little that nobody waits for it.
 HELD_TOKENS = 16
-UNSURE = "The model was not sure enough of what is meant, so it changed nothing. Three variants (Ctrl+Enter) show what it would try."
+UNSURE = "The model was not sure enough of what is meant, so it changed nothing."
 
 
 def probability(logits: npt.NDArray[np.floating[Any]], token: int) -> float:

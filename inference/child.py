@@ -33,12 +33,15 @@ log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 # Where memory runs out the system ends this process rather than the server, which comes back from it.
 OOM_SCORE = "500"
+# A pause after which the server is given a moment to hear what is said, and that moment. Seconds.
+PAUSE_S, MOMENT_S = 0.02, 0.00005
 
 
 class Outbox:
     """Sends what the worker says, merged per tick: at once after a pause, by the worker itself, else by a thread at the tick's end.
 
-    After a pause two messages go at once: that a run has begun, and its first token.
+    After a longer pause, as before a first token, the worker then waits for a moment: the next step takes all cores, and the server
+    would hear of it a millisecond later.
     """
 
     def __init__(self, server: socket.socket) -> None:
@@ -46,7 +49,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._batches: dict[str | None, list[Any]] = {}
         self._stamp = 0.0
-        self._sent = self._sent_before = 0.0
+        self._sent = 0.0
         self._later: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def put(self, run: str | None, items: Sequence[Event | ModelInfo | Figures]) -> None:
@@ -58,9 +61,13 @@ class Outbox:
             if not first:
                 return
             self._stamp = now
-            if now - self._sent >= TICK_S or now - self._sent_before >= 2 * TICK_S:
-                return self._send()
-        self._later.put(None)
+            since = now - self._sent
+            if since >= TICK_S:
+                self._send()
+        if since < TICK_S:
+            self._later.put(None)
+        elif since >= PAUSE_S:
+            time.sleep(MOMENT_S)
 
     def run(self) -> None:
         """The thread."""
@@ -77,7 +84,7 @@ class Outbox:
             self._server.sendall(pack((self._stamp, list(batches.items()))))
         except OSError:
             os._exit(0)
-        self._sent_before, self._sent = self._sent, time.perf_counter()
+        self._sent = time.perf_counter()
 
 
 def _join(batch: list[Any], items: Sequence[Any]) -> None:

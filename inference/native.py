@@ -223,6 +223,7 @@ class Context(Vocabulary):
             c.llama_set_abort_callback(self._context, abort.callback, abort.data)
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(batch, 0, 1)
+        self._row = ctypes.c_float * self._vocabulary
 
     def close(self) -> None:
         c.llama_batch_free(self._batch)
@@ -257,7 +258,8 @@ class Context(Vocabulary):
 
     def logits(self, index: int) -> npt.NDArray[np.float32]:
         """Of every token of the vocabulary, after entry ``index`` of the last batch. Overwritten by the next step."""
-        return np.ctypeslib.as_array(c.llama_get_logits_ith(self._context, index), (self._vocabulary,))
+        # ``as_array`` takes four times as long, which a small model's step feels.
+        return np.frombuffer(self._row.from_address(ctypes.addressof(c.llama_get_logits_ith(self._context, index).contents)), np.float32)
 
     def save(self, sequence: int) -> Saved | None:
         """The sequence's cells, for ``restore``; None where llama.cpp cannot give them."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from inference.api import Task
 from inference.prompts import Format, Prompt, Segment
 from inference.reading import Tokens
 from inference.scheduler import Job, Priority
 from inference.snapshots import Snapshot, Snapshots
+
+# So many people's newest prompts are kept.
+MADE = 16
 
 
 class Prompting:
@@ -21,12 +26,25 @@ class Prompting:
         self._size = size
         # By cache and path: the file's evaluation in idle time, and the snapshot that it is of, where that is a new one.
         self._refreshing: dict[tuple[str, str], tuple[Job, Task, Snapshot | None]] = {}
+        # By cache and person: what they asked for last, the snapshot that its prompt shows, and the prompt.
+        self._made: OrderedDict[tuple[str, str], tuple[Task, Snapshot | None, Prompt, list[int]]] = OrderedDict()
 
     def prompt(self, task: Task) -> tuple[Prompt, list[int]]:
-        """Of a run, with all its tokens."""
+        """Of a run, with all its tokens: as it was typed, where that is the person's last keystroke."""
+        key = task.cache, task.who
+        asked = replace(task, variant=0, draft=False, tentative=False)
+        held = self._made.get(key)
+        if held and held[0] == asked and held[1] is self.snapshots.held(task.cache, task.path):
+            return held[2], list(held[3])
         room = self._format.room(task)
-        prompt = self._format.prompt(task, None if room is None else self.snapshots.follow(task, room))
-        return prompt, self._encode((*prompt.segments, *prompt.trigger))
+        snapshot = None if room is None else self.snapshots.follow(task, room)
+        prompt = self._format.prompt(task, snapshot)
+        tokens = self._encode((*prompt.segments, *prompt.trigger))
+        self._made[key] = asked, snapshot, prompt, tokens
+        self._made.move_to_end(key)
+        while len(self._made) > MADE:
+            self._made.popitem(last=False)
+        return prompt, list(tokens)
 
     def typed(self, task: Task) -> Job | None:
         """Keystrokes of an instruction, with what asks for the reply: the next key evaluates that again, but Enter finds all but the last token done."""
@@ -58,6 +76,8 @@ class Prompting:
 
     def forget(self, cache: str) -> None:
         self.snapshots.forget(cache)
+        for key in [key for key in self._made if key[0] == cache]:
+            del self._made[key]
         self._refreshing = {key: value for key, value in self._refreshing.items() if key[0] != cache}
 
     def _job(self, task: Task, key: str, tokens: list[int], priority: Priority) -> Job | None:

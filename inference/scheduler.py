@@ -29,6 +29,7 @@ class Job:
 
     ``key`` names whose keystrokes these are: a warming job may rewrite the idle sequence of its own key, unless it ``keeps`` what is there.
     ``held``: it gave its cells up, and waits until another job ends. ``guess``: what the next tokens may be; evaluated behind the last one, and taken back where the model says otherwise.
+    ``foreseen``: what follows its tokens is known already, so that where the cache holds them all, none is evaluated anew.
     """
 
     cache: str
@@ -37,6 +38,7 @@ class Job:
     priority: Priority
     keeps: bool = False
     held: bool = False
+    foreseen: bool = False
     guess: list[int] = field(default_factory=list)
     sequence: Sequence | None = None
     cached: int = 0
@@ -219,7 +221,7 @@ class Scheduler:
         sequence = job.sequence
         assert sequence
         start = len(sequence.tokens)
-        last = len(job.tokens) - 1 if job.run else -1
+        last = len(job.tokens) - 1 if job.priority != Priority.FILES else -1
         plan.batch += [
             Entry(sequence.id, position, job.tokens[position], job if position == last else None) for position in range(start, start + count)
         ]

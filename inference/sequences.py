@@ -105,8 +105,8 @@ class Sequences:
         None: it has to wait, for a sequence or for another job that is about to evaluate what both begin with.
         """
         source, common = self._longest_prefix(job)
-        # The last token of a run is evaluated anew: its logits are what the run begins with.
-        most = len(job.tokens) - 1 if job.run else len(job.tokens)
+        # The last token of a run is evaluated anew: its logits are what the run begins with, where they are not known.
+        most = len(job.tokens) - 1 if job.run and not job.foreseen else len(job.tokens)
         common = min(common, most)
         parked, kept = self._longest_parked(job)
         kept = min(kept, most)

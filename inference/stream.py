@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from inference.api import Event
 from inference.certainty import HELD_TOKENS, probability
 from inference.drafting import Drafter
+from inference.foreseen import Logits
 from inference.prompts import Prompt
 from inference.reply import Reply
 from inference.scheduler import Job
@@ -22,13 +22,16 @@ TEMPERATURE, TOP = 0.7, 40
 
 @dataclass(eq=False, kw_only=True)
 class Stream(Reply):
-    """``drafter``: None where replies are not guessed at. ``least``: how likely each of the first tokens must be, else the reply is ``unsure``."""
+    """``drafter``: None where replies are not guessed at. ``foreseen``: what the model says to the prompt, where that is known.
+    ``untold``: what people are to hear next. ``least``: how likely each of the first tokens must be, else the reply is ``unsure``."""
 
     id: str
     prompt: Prompt
     job: Job
     drafter: Drafter | None = None
+    foreseen: Logits | None = None
     announced: bool = False
+    untold: list[Event] = field(default_factory=list)
     least: float = 0.0
     unsure: bool = False
     _held: list[Event] = field(default_factory=list)
@@ -39,7 +42,7 @@ class Stream(Reply):
         if self.task.variant:
             self._random = np.random.default_rng(self.task.variant)
 
-    def choose(self, logits: npt.NDArray[np.float32], ahead: int = 0) -> int | None:
+    def choose(self, logits: Logits, ahead: int = 0) -> int | None:
         """The next token, or the one ``ahead`` of it: the likeliest, or for a variant one that is drawn. None where the logits are not numbers."""
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,31 +17,21 @@ from inference import native
 from inference.api import Event, Figures, Finished, ModelInfo, Outcome, Started, Task
 from inference.cells import Cells
 from inference.certainty import UNSURE
-from inference.costs import Costs, comparable
-from inference.drafting import drafter
+from inference.drafting import Drafter, drafter
+from inference.foreseen import Foreseen, Logits
 from inference.loading import SEQUENCES, load
 from inference.memory import BATCH
 from inference.options import Options
 from inference.prompting import Prompting
-from inference.reading import Command, Unread, Waiting
+from inference.reading import PIECE, Command, Unread, Waiting
 from inference.replies import Malformed
-from inference.scheduler import Job, Plan, Priority, Scheduler
+from inference.scheduler import Job, Priority, Scheduler
 from inference.sequences import Sequences
+from inference.speed import Speed
 from inference.stream import Stream
-from inference.threads import Threads
 
 log = logging.getLogger(__name__)
 
-# What a slice of prefill may take while other streams decode, and the fewest tokens of one.
-SLICE_S, SMALLEST_SLICE = 0.015, 8
-# The fewest tokens of a prompt that tell how fast prompts are.
-LEAST_LEARNT = 16
-# What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
-STEP_S = 0.25
-# What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
-READ_S, READ_SHARE = 0.005, 0.25
-# How much a new measurement changes what is known of the speed.
-WEIGHT = 0.2
 # Sequences of other rooms than the last one in use are parked when nobody has used them for so long: attention looks at their cells too.
 REST_S = 3.0
 
@@ -72,16 +62,10 @@ class Worker:
         self._figures = Figures()
         self._streams: dict[str, Stream] = {}
         self._by_job: dict[Job, Stream] = {}
-        costs = Costs(dict(options.costs)) if options.costs else None
-        self._costs = costs if options.longest_guess else None
-        self._threads = Threads(
-            options.thread_counts if costs else (), (options.threads, options.batch_threads or options.threads), costs.measured if costs else float
-        )
+        self._foreseen = Foreseen()
         self._waiting = Waiting()
         self._reading: Iterator[None] = iter(())  # of the text that the first of those is about
-        # Prompt tokens a second, and seconds of a step that only decodes: as measured while it works.
-        self._prefill_rate = 2000.0
-        self._decode_s = 0.0
+        self._speed = Speed(options)
         self._end: int | None = None
         # When idle sequences are looked at again, whatever commands come meanwhile.
         self._rest_at = time.perf_counter() + REST_S
@@ -145,7 +129,7 @@ class Worker:
     def _read(self) -> None:
         """More of the text that the first of the waiting commands is about; it is done when all is known."""
         streaming = self._scheduler.decoding
-        until = time.perf_counter() + max(READ_S, READ_SHARE * self._decode_s)
+        until = time.perf_counter() + self._speed.reading_s()
         for _ in self._reading:
             if not self.commands.empty() or (streaming and time.perf_counter() >= until):
                 return
@@ -161,13 +145,13 @@ class Worker:
         begun = time.perf_counter()
         loaded = load(options, self.abort, lambda detail, share: self._set_info(detail=detail, progress=share))
         self._context, self._tokens, self._format, self._end = loaded.context, loaded.tokens, loaded.format, loaded.end
-        self._prefill_rate, self._least = loaded.prefill_rate, loaded.least
+        self._speed.prefill_rate, self._least = loaded.prefill_rate, loaded.least
         self._prompting = Prompting(self._format, self._tokens, self._context.size, options.other_tokens)
         self._sequences = Sequences(SEQUENCES, options.idle_cells, options.parked_bytes // self._context.cell_bytes())
         self._cells = Cells(self._context, self._sequences)
         self._scheduler = Scheduler(self._sequences)
         seconds = time.perf_counter() - begun
-        log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, self._prefill_rate)
+        log.info("Model %s ready in %.2f s, prompts at %.0f tokens/s", options.name, seconds, loaded.prefill_rate)
         self._set_info(
             state="ready",
             detail="",
@@ -176,7 +160,7 @@ class Worker:
             context=self._context.size,
             region_lines=self._format.region_lines,
             parameters=self._context.parameters,
-            facts={"load_s": f"{seconds:.2f}", "prompt_tokens_per_s": f"{self._prefill_rate:.0f}"},
+            facts={"load_s": f"{seconds:.2f}", "prompt_tokens_per_s": f"{loaded.prefill_rate:.0f}"},
         )
 
     def _set_info(self, **changes: Any) -> None:
@@ -210,8 +194,10 @@ class Worker:
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         least = 0.0 if task.tentative else self._least
         stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
-        if self._costs and task.mode == "edit" and task.region:
-            stream.drafter = drafter(self._format.name, task.region, self._tokens, self._costs)
+        stream.foreseen = self._foreseen.of(job)
+        job.foreseen = stream.foreseen is not None
+        if len(task.region) >= PIECE:
+            stream.drafter = self._drafter(task)  # which must perhaps be read first; of others it is made when the first token is out
         # The keystrokes' job would only compete for the sequence that the run takes over.
         for old in [j for j in self._scheduler.jobs if not j.run and (j.cache, j.key) == (job.cache, job.key)]:
             self._scheduler.remove(old)
@@ -227,6 +213,7 @@ class Worker:
 
     def _do_forget(self, cache: str) -> None:
         self._waiting.forget(cache)
+        self._foreseen.forget(cache)
         if self.info.state == "ready":
             self._cells.apply(self._scheduler.forget(cache))
             self._prompting.forget(cache)
@@ -240,20 +227,18 @@ class Worker:
     def _step(self) -> None:
         streaming = self._scheduler.decoding
         self._guess(streaming)
-        limit = max(SMALLEST_SLICE, int(self._prefill_rate * (SLICE_S if streaming else STEP_S)))
-        begun = time.perf_counter()
-        plan = self._scheduler.plan(min(limit, BATCH - SEQUENCES), begun)
+        plan = self._scheduler.plan(min(self._speed.slice(streaming > 0), BATCH - SEQUENCES), time.perf_counter())
         if not self._cells.apply(plan.actions):
             return self._make_room()
-        self._announce()
+        begun = self._announce()
         if not plan.batch:
             self._scheduler.evaluated(plan)
-            if self._scheduler.jobs:
+            if self._scheduler.jobs and not begun:
                 # Every sequence is taken by a run; the next command or step frees one.
                 time.sleep(0.001)
             return
         self.computing = frozenset(self._streams)
-        threads = self._threads.choose(len(plan.batch), comparable(len(plan.batch), plan.prefilled))
+        threads = self._speed.threads(len(plan.batch), plan.prefilled)
         started = time.perf_counter()
         result = self._context.decode([(e.sequence, e.position, e.token, e.job is not None) for e in plan.batch], threads)
         self.computing = frozenset()
@@ -277,13 +262,17 @@ class Worker:
                 self._figures.keystrokes += 1
                 self._figures.keystroke_tokens += len(job.tokens) - job.cached
         self._figures.prefilled += plan.prefilled
-        self._learn(plan, now - started)
+        self._speed.took(len(plan.batch), plan.prefilled, now - started)
         wanted: dict[Job, list[int]] = {}
         for index, entry in enumerate(plan.batch):
             if entry.job:
                 wanted.setdefault(entry.job, []).append(index)
         for job, indexes in wanted.items():
-            self._take(self._by_job[job], indexes, now)
+            logits = map(self._context.logits, indexes)
+            if stream := self._by_job.get(job):
+                self._take(stream, logits, now)
+            else:
+                self._foreseen.keep(job, next(logits))
 
     def _rest(self) -> None:
         """What nobody has used for long is parked, one between two steps, and none while people wait for tokens: a long one takes a while."""
@@ -299,29 +288,37 @@ class Worker:
         The first token comes alone: people wait for it, and a guess makes the step longer.
         """
         for job, stream in self._by_job.items():
-            if stream.drafter and stream.tokens and job.sequence and job.remaining == 1:
+            if not (stream.tokens and job.sequence and job.remaining == 1):
+                continue
+            if stream.tokens == 1 and stream.drafter is None and (made := self._drafter(stream.task)):
+                made.took(job.tokens[-1:], [])
+                stream.drafter = made
+            if stream.drafter:
                 room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
                 job.guess = stream.drafter.guess(streaming - 1, min(room, self._options.longest_guess)) if room > 0 else []
 
-    def _learn(self, plan: Plan, seconds: float) -> None:
-        """How long a step takes: what threads, guesses, and slices of prompts beside streams follow from."""
-        size = len(plan.batch)
-        usual = comparable(size, plan.prefilled) and self._threads.took(size, seconds)
-        if not plan.prefilled:
-            if self._costs and usual:
-                self._costs.took(size, seconds * 1000)
-            self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
-        elif plan.prefilled >= LEAST_LEARNT:
-            beside = self._decode_s if plan.prefilled < len(plan.batch) else 0.0
-            rate = plan.prefilled / max(seconds - beside, seconds / 4)
-            self._prefill_rate += WEIGHT * (rate - self._prefill_rate)
+    def _drafter(self, task: Task) -> Drafter | None:
+        """What guesses a reply to the task. Raises Unread, of a long region only."""
+        costs = self._speed.costs
+        return drafter(self._format.name, task.region, self._tokens, costs) if costs and task.mode == "edit" and task.region else None
 
-    def _announce(self) -> None:
-        for stream in self._streams.values():
-            if not stream.announced and stream.job.sequence:
-                stream.announced = True
-                started = Started(len(stream.job.tokens), stream.job.cached, stream.prompt.left_out, stream.prompt.saw)
-                self._emit(stream.id, [started])
+    def _announce(self) -> bool:
+        """Streams that have got a place have begun. Those whose first token was foreseen have it at once. Whether there were any."""
+        placed = [stream for stream in self._streams.values() if not stream.announced and stream.job.sequence]
+        for stream in placed:
+            job, foreseen = stream.job, stream.foreseen
+            stream.announced, stream.foreseen, job.foreseen = True, None, False
+            stream.untold = [Started(len(job.tokens), job.cached, stream.prompt.left_out, stream.prompt.saw)]
+            if foreseen is not None and job.remaining == 0:
+                self._take(stream, [foreseen], time.perf_counter())
+            elif job.remaining > 1:
+                self._tell_of(stream)  # else it goes with the first token
+        return bool(placed)
+
+    def _tell_of(self, stream: Stream) -> None:
+        if stream.untold:
+            events, stream.untold = stream.untold, []
+            self._emit(stream.id, events)
 
     def _make_room(self) -> None:
         """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
@@ -337,12 +334,15 @@ class Worker:
     def _full(self) -> str:
         return f"The model's context of {self._context.size} tokens is full (ENSEMBLE_MAX_CONTEXT_TOKENS)."
 
-    def _take(self, stream: Stream, indexes: list[int], now: float) -> None:
-        """The model's next tokens: one, and another for each that was guessed right. They are read, and the next step follows them."""
+    def _take(self, stream: Stream, rows: Iterable[Logits], now: float) -> None:
+        """The model's next tokens: one, and another for each that was guessed right. They are read, and the next step follows them.
+
+        ``rows``: the logits behind the stream's last token and behind each of its guess.
+        """
         guess = stream.job.guess
         chosen: list[int] = []
-        for place, index in enumerate(indexes):
-            token = stream.choose(self._context.logits(index), place)
+        for place, logits in enumerate(rows):
+            token = stream.choose(logits, place)
             if token is None:
                 return self._finish(stream, "failed", "The model produced invalid numbers; its file may be damaged.")
             chosen.append(token)
@@ -368,20 +368,21 @@ class Worker:
                     break
         except Malformed as fault:
             return self._finish(stream, "failed", fault.reason, revert=True)
-        events = stream.held(events, ended or stream.reader.complete or stream.tokens >= self._options.max_tokens) + stream.progress()
-        if events:
-            self._emit(stream.id, events)
+        stream.untold += stream.held(events, ended or stream.reader.complete or stream.tokens >= self._options.max_tokens) + stream.progress()
         if ended or stream.reader.complete:
             self._finish(stream, *stream.end())
         elif stream.tokens >= self._options.max_tokens:
             self._finish(stream, *stream.cut(self._options.max_tokens))
         elif len(stream.job.tokens) >= self._context.size:
             self._finish(stream, "failed", self._full())
+        else:
+            self._tell_of(stream)
 
     def _finish(self, stream: Stream, outcome: Outcome, reason: str = "", revert: bool = False) -> None:
         del self._streams[stream.id], self._by_job[stream.job]
         self._scheduler.remove(stream.job)
-        self._emit(stream.id, [Finished(outcome, *stream.figures(), reason, revert)])
+        stream.untold.append(Finished(outcome, *stream.figures(), reason, revert, stream.unsure))
+        self._tell_of(stream)
 
     def _refuse(self, run: str, outcome: Outcome, reason: str) -> None:
         """It ends before it has begun."""

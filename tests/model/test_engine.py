@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.worker import ThreadEngine
 from inference import native
-from inference.api import Figures, Hunk, ModelInfo, Started, Task
-from inference.certainty import CERTAINTY
+from inference.api import Event, Figures, Finished, Hunk, ModelInfo, Progress, Started, Task
+from inference.certainty import CERTAINTY, UNSURE
 from inference.costs import Costs
 from inference.drafting import Drafter
 from inference.marks import MARKS
@@ -72,9 +72,80 @@ async def test_keystrokes_are_prefilled_and_change_no_answer() -> None:
         other = await answer(running, "other", replace(FIB, cache="elsewhere"))
         assert other.started.cached == 0
         warm = await answer(running, "warm", TASK)
-        assert warm.started.cached >= warm.started.prompt - 2
+        assert warm.started.cached == warm.started.prompt
         assert cold.started.cached == 0
         assert warm.text == cold.text == '    """Say hello."""\n'
+
+
+REGIONS = [
+    "def area(w, h):\n    return w * h",
+    "import os\nimport sys\n\n\ndef main():\n    print(os.getcwd())\n    return 0",
+    "<ul>\n  <li>one</li>\n  <li>two</li>\n</ul>",
+    'const limit = 10;\nfunction read(path) {\n  console.log("reading", path);\n  return limit;\n}',
+]
+ASKED = ["rename w to width", "add a docstring", "change 10 to 25", "add another list item three", "remove the last line", "return 1 instead"]
+
+
+async def test_what_follows_keystrokes_is_known_at_enter_and_changes_no_answer() -> None:
+    """Nothing of the prompt is evaluated at Enter, the first token comes with the news that it has begun, and the answer is the one of a prompt
+    that was never typed; of one that is not sure as well, and of variants."""
+    tasks = [replace(TASK, who=text, region=region, instruction=text) for region in REGIONS for text in ASKED]
+    async with inside() as typed, engine() as plain:
+        await answer(typed, "ready", replace(TASK, mode="ask"))
+        decoded: list[int] = []
+        decode = typed.worker._context.decode
+
+        def step(entries: Sequence[tuple[int, int, int, bool]], threads: int = 0) -> int:
+            decoded.append(len(entries))
+            return decode(entries, threads)
+
+        typed.worker._context.decode = step  # type: ignore[method-assign]
+        told: dict[str, list[Sequence[Event]]] = {}
+        emit = typed.worker._emit
+
+        def tell(run: str, events: Sequence[Event]) -> None:
+            told.setdefault(run, []).append(events)
+            emit(run, events)
+
+        typed.worker._emit = tell
+        outcomes = set()
+        for number, task in enumerate(tasks):
+            typed.warm(replace(task, instruction=task.instruction[:-1]))
+            typed.warm(task)
+            await answer(typed, f"other{number}", replace(TASK, cache="other"))  # heard and evaluated behind it
+            decoded.clear()
+            here, there = await answer(typed, f"run{number}", task), await answer(plain, f"run{number}", task)
+            assert here.edits == there.edits
+            ended, expected = await here.finished(), await there.finished()
+            assert (ended.outcome, ended.tokens) == (expected.outcome, expected.tokens)
+            assert here.started.cached == here.started.prompt
+            # A token that is not sure enough is the last, and is not counted.
+            assert decoded == [1] * (ended.tokens - (ended.reason != UNSURE))
+            begun = told[f"run{number}"][0]
+            assert isinstance(begun[0], Started) and isinstance(begun[-1], Progress | Finished)
+            outcomes.add(ended.outcome)
+            plain.forget(task.cache)
+        assert outcomes >= {"done", "declined"}
+        varied = replace(tasks[0], variant=3, tentative=True)
+        typed.warm(tasks[0])
+        assert (await answer(typed, "variant", varied)).edits == (await answer(plain, "variant", varied)).edits
+
+
+async def test_a_first_token_that_is_known_serves_where_the_cells_are_gone() -> None:
+    """The room was parked or its cells given away between the last key and Enter."""
+    async with inside() as running:
+        running.warm(TASK)
+        await answer(running, "other", replace(TASK, cache="other"))
+        worker = running.worker
+        job = next(iter(worker._foreseen._known))
+        assert job == (TASK.cache, TASK.who)
+        worker._cells.apply(worker._sequences.reset())
+        again = await answer(running, "again", TASK)
+        assert again.started.cached == 0
+        assert again.text == '    """Say hello."""\n'
+        running.forget(TASK.cache)
+        await answer(running, "last", replace(TASK, cache="other"))
+        assert all(cache != TASK.cache for cache, _ in worker._foreseen._known)
 
 
 async def test_many_at_once_answer_as_they_would_alone() -> None:
@@ -125,14 +196,7 @@ COSTS = ((1, 1.0), (2, 1.1), (64, 2.0))
 
 async def test_guessing_from_the_old_region_changes_no_answer() -> None:
     """Requests of many kinds, with the real model."""
-    regions = [
-        "def area(w, h):\n    return w * h",
-        "import os\nimport sys\n\n\ndef main():\n    print(os.getcwd())\n    return 0",
-        "<ul>\n  <li>one</li>\n  <li>two</li>\n</ul>",
-        'const limit = 10;\nfunction read(path) {\n  console.log("reading", path);\n  return limit;\n}',
-    ]
-    asked = ["rename w to width", "add a docstring", "change 10 to 25", "add another list item three", "remove the last line", "return 1 instead"]
-    tasks = [replace(TASK, region=region, instruction=text) for region in regions for text in asked]
+    tasks = [replace(TASK, region=region, instruction=text) for region in REGIONS for text in ASKED]
     async with engine() as plain, engine(costs=COSTS) as guessing:
         for number, task in enumerate(tasks):
             alone = await answer(plain, f"run{number}", task)
@@ -278,8 +342,8 @@ def hundred_kilobytes(first: str) -> str:
 
 
 async def test_a_long_text_is_read_while_others_get_their_tokens(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference.worker.READ_S", 0.0)
-    monkeypatch.setattr("inference.worker.READ_SHARE", 0.0)
+    monkeypatch.setattr("inference.speed.READ_S", 0.0)
+    monkeypatch.setattr("inference.speed.READ_SHARE", 0.0)
     text = hundred_kilobytes("import os")
     async with inside(chat_model, max_tokens=100_000) as running:
         worker = running.worker

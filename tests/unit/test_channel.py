@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import struct
 from itertools import pairwise
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from inference.api import Figures, Finished, Hunk, ModelInfo, Progress, Seen, Started, Task, Text
 from inference.channel import MAX_MESSAGE_BYTES, Garbled, Incoming, pack, read_told
-from inference.child import Outbox
 
 MESSAGES = [
     (1.5, [("run", [Started(100, 90, "", (Seen("a.py", 5, 5, "open"),)), Hunk(1, 2), Text("é🙂\n"), Progress(1, 2.0, None)])]),
@@ -51,17 +49,3 @@ def test_what_is_no_message_is_refused() -> None:
             read_told(data)
     with pytest.raises(Garbled, match="bytes"):
         Incoming(read_told).feed(struct.pack("<I", MAX_MESSAGE_BYTES + 1))
-
-
-def test_that_a_run_has_begun_and_its_first_token_go_at_once() -> None:
-    """Nobody is there who would send at the tick's end: what waits for it does not come."""
-    server, worker = socket.socketpair()
-    with server, worker:
-        server.settimeout(10)
-        outbox, incoming = Outbox(worker), Incoming(read_told)
-        heard: list[object] = []
-        for event in (Started(10, 9, ""), Progress(1, 2.0, None)):
-            outbox.put("run", [event])
-        while len(heard) < 2:
-            heard += [message[1] for message in incoming.feed(server.recv(65536))]
-    assert heard == [[("run", [Started(10, 9, "")])], [("run", [Progress(1, 2.0, None)])]]

@@ -49,6 +49,12 @@ class Cache:
             assert entry.position == len(self.cells[entry.sequence])
             self.cells[entry.sequence].append(entry.token)
         self.scheduler.evaluated(plan)
+        for each in self.scheduler.jobs:
+            if each.foreseen and each.sequence:
+                # As the engine does: what follows is known, where the cache holds all that it follows.
+                each.foreseen = False
+                if each.remaining == 0:
+                    self.apply(self.scheduler.chose(each, each.tokens[-1:]))
         assert self.cells == [sequence.tokens for sequence in self.sequences.all]
         return plan
 
@@ -109,6 +115,25 @@ def test_a_repeated_run_evaluates_its_last_token_anew() -> None:
     scheduler.add(again)
     plan = cache.step()
     assert [(e.token, e.job) for e in plan.batch] == [(3, again)]
+
+
+def test_nothing_is_evaluated_anew_of_a_run_whose_first_token_is_known() -> None:
+    cache = Cache(2, 1000)
+    scheduler = cache.scheduler
+    typed = job("a", "ada", [1, 2, 3], False)
+    scheduler.add(typed)
+    assert [entry.job for entry in cache.step().batch] == [None, None, typed]
+    run = Job("a", "ada", [1, 2, 3], Priority.RUN, foreseen=True)
+    scheduler.add(run)
+    plan = scheduler.plan(8)
+    assert (plan.actions, plan.batch, run.remaining, run.cached) == ([], [], 0, 3)
+    cache.apply(scheduler.chose(run, [4]))
+    assert [(entry.token, entry.job) for entry in cache.step().batch] == [(4, run)]
+    scheduler.remove(run)
+    # Of one whose cells are not all there the rest is evaluated.
+    other = Job("a", "ben", [1, 2, 9], Priority.RUN, foreseen=True)
+    scheduler.add(other)
+    assert [(entry.token, entry.job) for entry in scheduler.plan(8).batch] == [(9, other)]
 
 
 def test_runs_wait_when_every_sequence_is_taken() -> None:
@@ -260,7 +285,7 @@ def test_after_an_aborted_step_the_rest_is_evaluated_again() -> None:
 tokens = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 events = st.lists(
     st.one_of(
-        st.tuples(st.just("add"), st.sampled_from("ab"), st.sampled_from("xyz"), tokens, st.sampled_from(list(Priority))),
+        st.tuples(st.just("add"), st.sampled_from("ab"), st.sampled_from("xyz"), tokens, st.sampled_from(list(Priority)), st.booleans()),
         st.tuples(st.just("step"), st.integers(1, 9)),
         st.tuples(st.just("end"), st.integers(0, 5)),
         st.tuples(st.just("choose"), tokens, st.lists(st.integers(0, 3), max_size=3)),
@@ -287,8 +312,9 @@ def _whatever_comes(plan: list, parked: int) -> None:
     offset = {"a": 0, "b": 100}  # tokens tell whose they are
     for event in plan:
         if event[0] == "add":
-            _, room, key, numbers, priority = event
-            scheduler.add(Job(room, key, [offset[room] + n for n in numbers], priority, keeps=priority == Priority.FILES))
+            _, room, key, numbers, priority, foreseen = event
+            known = foreseen and priority <= Priority.DRAFT
+            scheduler.add(Job(room, key, [offset[room] + n for n in numbers], priority, keeps=priority == Priority.FILES, foreseen=known))
         elif event[0] == "step":
             cache.step(event[1])
         elif event[0] == "end" and scheduler.jobs:
