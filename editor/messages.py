@@ -351,6 +351,11 @@ TO_CLIENT: dict[str, Message] = {
                     str,
                     "`typed`: people have changed the lines, which a taken one works around; `rewritten`: a run has, and none can be taken; else empty",
                 ),
+                Field(
+                    "unsure",
+                    bool,
+                    "nobody asked for them: a run was not sure enough to write. They go when their person types an instruction or gives one",
+                ),
             ),
         ),
         Message(

@@ -65,8 +65,8 @@ class Variant:
 
 @dataclass(eq=False)
 class Offer:
-    """The variants of one request. ``old``: the text from the first place to the last, ``live``: where that is now. ``lines``: where an
-    offer that it goes on from had its places."""
+    """The variants of one request. ``old``: the text from the first place to the last, ``live``: where that is now. ``lines``: where what
+    it goes on from had its places. ``unsure``: nobody asked for them, a run was not sure enough to write."""
 
     id: str
     request: Request
@@ -74,6 +74,7 @@ class Offer:
     chain: tuple[Link, ...]
     variants: list[Variant]
     lines: Sequence[Lines] = ()
+    unsure: bool = False
     place: tuple[int, str] = (0, "")
     path: str = ""
     old: str = ""

@@ -7,12 +7,16 @@ from editor.run import Run
 
 LARGER_MODEL = "The built-in model does small, plain edits. For more, whoever runs this server installs a larger one: `./manage.py model list`."
 DEEPER = "The built-in model does small, plain edits. “Deeper” asks the larger one."
+# What people are told of a run whose tries they are shown, and of one whose tries they may ask for.
+TRIES = "What it would try is offered: take it, or type on."
+ASK_FOR_TRIES = "Three variants (Ctrl+Enter) show what it would try."
 # Failed places that are named one by one.
 NAMED = 3
 
 
-def outcome_of(run: Run, deeper: bool) -> tuple[str, str]:
-    """The outcome as it is announced, and its reason. ``deeper``: there is a second model. All parts have finished.
+def outcome_of(run: Run, deeper: bool, offered: bool) -> tuple[str, str]:
+    """The outcome as it is announced, and its reason. ``deeper``: there is a second model. ``offered``: of what it was not sure of,
+    people are shown tries. All parts have finished.
 
     Of several, those that fail or decline take nothing from the others: what was done stands, and the reason says the rest.
     """
@@ -28,6 +32,8 @@ def outcome_of(run: Run, deeper: bool) -> tuple[str, str]:
         reason += "".join(f" Line {part.first}: {why}" for part, why in failed[:NAMED])
         if len(failed) > NAMED:
             reason += f" And {len(failed) - NAMED} more failed."
+    if run.unsure:
+        reason = f"{reason} {TRIES if offered else ASK_FOR_TRIES}"
     if outcome == "declined" and run.engine.info.format == "patch":
         reason = f"{reason} {DEEPER if deeper else LARGER_MODEL}"
     return outcome, reason

@@ -149,6 +149,12 @@ class Run:
         return {"done": sum(part.finished is not None for part in self.parts), "of": len(self.parts)}
 
     @property
+    def unsure(self) -> bool:
+        """Whether it changed nothing because the model was not sure of what it would have written."""
+        ended = [part.finished for part in self.parts if part.finished]
+        return any(each.unsure for each in ended) and all(each.outcome == "declined" for each in ended)
+
+    @property
     def notes(self) -> list[str]:
         """For people: what of the file the model did not see, what of its answer was left out."""
         return list(dict.fromkeys(note for part in self.parts for note in part.notes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,6 +33,8 @@ from editor.windows import choose_all
 
 # Ended runs that a steer, on its way when they ended, still finds.
 RECENT = 30
+# Variants that are offered where the model was not sure.
+TRIES = 3
 
 
 class Runs:
@@ -59,6 +62,8 @@ class Runs:
         and the model evaluates it."""
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
         request = Request(member.person, text.strip(), file, selection, mode)
+        if request.instruction:
+            self.variants.move_on(member.person)
         if mode == "ask":
             return self._typed_question(member, request)
         content = ""
@@ -85,6 +90,7 @@ class Runs:
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
         """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
         request = Request(member.person, instruction.strip(), file, selection, engine=engine)
+        self.variants.move_on(member.person)
         if variants > 1:
             self.drafts.drop(member.person.id)
             self.variants.start(request, variants)
@@ -110,6 +116,7 @@ class Runs:
     def ask(self, member: Member, question: str, file: str, selection: dict[str, int] | None, engine: str = FAST) -> Run:
         """A question is answered in the timeline; nothing is edited. Where the usual model cannot answer, the second one does."""
         self.drafts.drop(member.person.id)
+        self.variants.move_on(member.person)
         if self._engine.info.format == "patch" and engine == FAST:
             if self._engines.deep is None:
                 raise ProtocolError("unsupported", NO_ANSWERS)
@@ -380,8 +387,18 @@ class Runs:
         for part in run.parts:
             if part.finished and part.finished.revert:
                 self._undos.revert(run, part)
-        outcome, reason = outcome_of(run, self._engines.deep is not None)
+        tries = self._tries(run)
+        outcome, reason = outcome_of(run, self._engines.deep is not None, tries > 0)
         self._finish(run, outcome, f"{run.replay.note} {reason}".strip() if run.replay else reason)
+        if tries:
+            with suppress(ProtocolError):  # what cannot be offered now can be asked for later
+                self.variants.offer(run, tries)
+
+    def _tries(self, run: Run) -> int:
+        """How many variants are offered of a run that was not sure enough to write: none to somebody who has gone, or is choosing already."""
+        person = run.request.by
+        here = any(member.hello and member.person is person for member in self._room.members)
+        return min(TRIES, self._room.limits.variants) if run.unsure and here and not self.variants.chosen_by(person) else 0
 
     # What everybody is told.
 

@@ -26,10 +26,12 @@ from editor.queue import Queue, Turn
 from editor.regions import Region, find_all
 from editor.replies import Replies
 from editor.room import Room
-from editor.run import Lines, Link, Replay, Request, make_task
+from editor.run import Lines, Link, Replay, Request, Run, make_task
 
 # Between two messages of one variant while it streams.
 SHOW_S = 0.1
+# Of what nobody asked for.
+NOTHING = "The model has nothing to offer after all. Say it in other words, or select the lines that are meant."
 
 
 class Host(Protocol):
@@ -63,8 +65,8 @@ class Variants:
         return offer in self._offers
 
     def chosen_by(self, person: Person) -> bool:
-        """Whether somebody has variants to choose from: what they type then is for those."""
-        return any(offer.request.by is person for offer in self._offers.values())
+        """Whether somebody has variants to choose from that they asked for: what they type then is for those."""
+        return any(offer.request.by is person and not offer.unsure for offer in self._offers.values())
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
@@ -76,9 +78,10 @@ class Variants:
         first: int = 0,
         instead: Offer | None = None,
         lines: Sequence[Lines] = (),
+        unsure: bool = False,
     ) -> None:
-        """``first``: the first sample; others than an earlier offer's make other replies. ``instead``: the offer that was steered,
-        whose ``lines`` these are."""
+        """``first``: the first sample; others than an earlier offer's make other replies. ``instead``: the offer that was steered.
+        ``lines``: of that, or of the run that was ``unsure``."""
         limit = self._room.limits.variants
         if count > limit:
             raise ProtocolError("bad_message", f"{count} variants are more than the limit of {limit} at once (ENSEMBLE_MAX_VARIANTS).")
@@ -89,7 +92,7 @@ class Variants:
         for known in [offer for offer in self._offers.values() if offer is instead or offer.request.by is request.by]:
             self._close(known, "steered" if known is instead else "dropped")
         key = secrets.token_hex(6)
-        offer = Offer(key, request, engine, chain, [Variant(number, first + number) for number in range(count)], lines)
+        offer = Offer(key, request, engine, chain, [Variant(number, first + number) for number in range(count)], lines, unsure)
         self._offers[key] = offer
 
         def tell(position: int, reason: str) -> None:
@@ -108,6 +111,15 @@ class Variants:
         first = old.variants[-1].sample + 1 if again else 0
         lines = old.now(self._text(old)) if old.live else ()
         self.start(request, len(old.variants), old.chain if again else (*old.chain, link), first, old, lines)
+
+    def offer(self, run: Run, count: int) -> None:
+        """What a run would have tried, had it been sure enough."""
+        self.start(run.request, count, run.chain, lines=[(part.first, part.old) for part in run.parts], unsure=True)
+
+    def move_on(self, person: Person) -> None:
+        """Somebody types or asks for something else: what they did not ask for makes room."""
+        for offer in [offer for offer in self._offers.values() if offer.unsure and offer.request.by is person]:
+            self._close(offer, "dropped")
 
     def keep(self, member: Member, offer_id: str, number: int) -> None:
         """Takes one: it is applied as a run, around what people have changed meanwhile."""
@@ -207,7 +219,11 @@ class Variants:
             if equal and equal[0].state == "same":
                 equal[0].state, equal[0].same_as = "done", None
         self._show(offer, variant)
-        if offer.turn and all(each.state != "streaming" for each in offer.variants):
+        if any(each.state == "streaming" for each in offer.variants):
+            return
+        if offer.unsure and not any(each.state == "done" for each in offer.variants):
+            return self._close(offer, "failed", reason=NOTHING)
+        if offer.turn:
             turn, offer.turn = offer.turn, None
             self._queue.leave(turn)
 
@@ -262,6 +278,7 @@ class Variants:
             "position": offer.place[0],
             "reason": offer.place[1],
             "changed": offer.changed,
+            "unsure": offer.unsure,
         }
 
     def _close(

@@ -26,6 +26,8 @@ interface Options {
   rights: Rights;
   askMode: AskMode;
   isMe: (participant: string) => boolean;
+  /** Takes what the model would have tried, where that is offered; says whether it did. */
+  takeTry: () => boolean;
   /** A question was given: its answer comes in the timeline. */
   asked: () => void;
 }
@@ -191,6 +193,8 @@ export class InstructionBar {
     } else if (event.key === "Tab" && !event.shiftKey && this.#draft()) {
       event.preventDefault();
       this.#submit(true);
+    } else if (event.key === "Tab" && !event.shiftKey && this.#input.value === "" && this.#o.takeTry()) {
+      event.preventDefault();
     } else if (event.key === "Escape" && this.#draft()) {
       // The line stays: going on with it makes another draft.
       event.preventDefault();
@@ -238,7 +242,7 @@ export class InstructionBar {
       this.#gave(text, sent);
       return;
     }
-    const offer = apart ? undefined : variants.mine();
+    const offer = apart ? undefined : variants.steerable();
     const sent = offer
       ? variants.steer(offer, text)
       : steered
@@ -310,7 +314,7 @@ export class InstructionBar {
   /** The draft that Enter takes. */
   #draft(): Draft | null {
     const { drafts, runs } = this.#o;
-    const busy = runs.live().length > 0 || this.#o.variants.mine() !== undefined;
+    const busy = runs.live().length > 0 || this.#o.variants.steerable() !== undefined;
     return this.#input.value.trim() === "" || busy ? null : drafts.mine();
   }
 
@@ -335,7 +339,7 @@ export class InstructionBar {
     const { runs, variants, askMode } = this.#o;
     const ask = askMode.mode === "ask";
     const live = runs.steerable(this.#o.editor.file, askMode.mode) !== undefined;
-    const steering = live || (!ask && variants.mine() !== undefined);
+    const steering = live || (!ask && variants.steerable() !== undefined);
     const draft = this.#draft();
     const label = ask ? "Ask" : steering ? "Steer" : draft ? "Take" : "Run";
     const shown = need("#run-label");

@@ -196,6 +196,7 @@ export type ToClient =
       position: number;
       reason: string;
       changed: "" | "typed" | "rewritten";
+      unsure: boolean;
     }
   | ({
       type: "variants.shown";

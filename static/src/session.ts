@@ -173,7 +173,8 @@ function start(joined: Joined, away: boolean): void {
   });
   askMode.on("ask", () => panels.closeSheets());
   const asked = () => panels.set("timeline", true);
-  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, aim, askMode, asked });
+  const takeTry = () => choice?.takeTry() ?? false;
+  new InstructionBar({ connection, editor, files, runs, rights, isMe, drafts, variants, takeTry, aim, askMode, asked });
   new Strip({ runs, variants, rights, isMe });
   const share = new Share(session, joined.links, rights);
   setUpModels(session, connection, rights);

@@ -19,6 +19,9 @@ interface Options {
 
 const CONTEXT_LINES = 2;
 const COLOR = "#0f766e";
+const KEYS = "Tab takes the marked one. They go when you type on, or with Esc.";
+// Where there is a mouse there are keys.
+const keyboard = matchMedia("(pointer: fine)");
 const COUNT = ["No variants", "One variant", "Two variants", "Three variants", "Four variants"];
 
 export class VariantPanel {
@@ -36,7 +39,8 @@ export class VariantPanel {
     const { variants, rights, isMe } = options;
     variants.on("change", () => this.#schedule());
     variants.on("begin", (offer) => {
-      if (!isMe(offer.by.participant)) return;
+      // Who was not asked goes on with what they do.
+      if (!isMe(offer.by.participant) || offer.unsure) return;
       this.#asked = document.activeElement as HTMLElement | null;
       this.#draw();
       this.#panel.focus();
@@ -55,6 +59,14 @@ export class VariantPanel {
   ghosts(file: string): Ghost[] {
     const offer = this.#o.variants.current();
     return offer?.file === file ? this.#o.variants.ghosts(offer, this.#selected, COLOR) : [];
+  }
+
+  /** Of what nobody asked for, the chosen one. Whether there was one to take. */
+  takeTry(): boolean {
+    const offer = this.#o.variants.mine();
+    if (!offer?.unsure || !this.#takeable(offer, offer.variants.get(this.#selected))) return false;
+    this.#take(this.#selected);
+    return true;
   }
 
   /** Messages of one tick draw once. */
@@ -143,7 +155,11 @@ export class VariantPanel {
       h(
         "p",
         { class: "variants-title" },
-        h("strong", {}, COUNT[offer.count] ?? `${offer.count} variants`),
+        h(
+          "strong",
+          {},
+          offer.unsure ? "Not sure. It would try this:" : (COUNT[offer.count] ?? `${offer.count} variants`),
+        ),
         " ",
         h("q", {}, offer.instruction),
       ),
@@ -162,6 +178,7 @@ export class VariantPanel {
 
   #note(offer: Offer): HTMLElement | null {
     const notes = [];
+    if (offer.unsure) notes.push(keyboard.matches ? KEYS : "They go when you type on.");
     if (offer.position > 0) notes.push(offer.reason || `Waits, place ${offer.position}.`);
     if (offer.changed === "typed")
       notes.push("People have changed these lines since: what you take works around that.");

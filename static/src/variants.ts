@@ -24,6 +24,8 @@ export interface Offer {
   position: number;
   reason: string;
   changed: "" | "typed" | "rewritten";
+  /** Nobody asked for them: a run was not sure enough to write. */
+  unsure: boolean;
   variants: Map<number, Variant>;
 }
 
@@ -65,9 +67,15 @@ export class Variants extends ObservableV2<Events> {
     });
   }
 
-  /** The one to look at: this person's own, else the newest. */
+  /** The one to look at: this person's own, else the newest that somebody asked for. */
   current(): Offer | undefined {
-    return this.mine() ?? [...this.#offers.values()].at(-1);
+    return this.mine() ?? [...this.#offers.values()].filter((offer) => !offer.unsure).at(-1);
+  }
+
+  /** The one that this person's next words are for. */
+  steerable(): Offer | undefined {
+    const offer = this.mine();
+    return offer?.unsure ? undefined : offer;
   }
 
   mine(): Offer | undefined {

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import enter, open_session, text_of, wait_for_text
 from tests.browser.test_drafts import DOCSTRING, GREET, GREETED, wait_for_ghost
 from tests.conftest import Server
+from tests.socket.test_variants import UNSURE
 
 People = Callable[..., Page]
 
@@ -78,3 +79,38 @@ def test_a_steer_makes_three_others(server: Server, people: People) -> None:
     grace.get_by_test_id("variants-again").click()
     expect(ada.get_by_test_id("variants")).to_contain_text("Greet.")
     assert text_of(grace) == GREET
+
+
+def test_what_the_model_is_not_sure_of_waits_beside_what_people_do(server: Server, people: People) -> None:
+    """The one who asked sees what it would try, keeps the focus, takes it with Tab or types on; nobody else is shown it."""
+    ada, grace = people("Ada"), people("Grace")
+    enter(grace, open_session(ada, server, GREET))
+    bar = ada.get_by_test_id("instruction-input")
+
+    def run() -> None:
+        bar.click()
+        ada.keyboard.type(UNSURE)
+        ada.keyboard.press("Enter")
+        expect(ada.get_by_test_id("variants")).to_contain_text("Not sure. It would try this:")
+        expect(ada.locator("[data-testid=variant][data-variant='0']")).to_have_attribute("data-state", "done")
+        expect(bar).to_be_focused()
+        expect(ada.get_by_test_id("run-button")).to_contain_text("Run")
+
+    run()
+    expect(grace.locator("[data-testid=run-card][data-outcome=declined]")).to_contain_text("not sure enough")
+    expect(grace.get_by_test_id("variants")).to_be_hidden()
+    assert text_of(ada) == GREET
+    ada.keyboard.type("a")
+    expect(ada.get_by_test_id("variants")).to_be_hidden()
+    expect(bar).to_have_value("a")
+    ada.keyboard.press("Backspace")
+    run()
+    ada.keyboard.press("Escape")
+    expect(ada.get_by_test_id("variants")).to_be_hidden()
+    run()
+    # What stands in the text as it would be is what Tab takes.
+    expect(ada.get_by_test_id("ghost").first).to_be_visible()
+    ada.keyboard.press("Tab")
+    wait_for_text(grace, f"text !== {json.dumps(GREET)}")
+    expect(ada.get_by_test_id("variants")).to_be_hidden()
+    expect(bar).to_be_focused()

@@ -165,3 +165,66 @@ async def test_variants_of_an_instruction_about_many_places(server: Server) -> N
         await ada.wait(lambda: str(ada.text_of("a.py")) == applied(text, first))
         ada.send("run.undo", run=gone["taken"])
         await grace.wait(lambda: str(grace.text_of("a.py")) == text)
+
+
+# The embedded model would write something to this, and is far from sure of it.
+UNSURE = "say goodbye instead"
+
+
+async def test_what_the_model_is_not_sure_of_is_offered_instead_of_written(server: Server) -> None:
+    session = server.session(("greet.py", LONG))
+    async with join(server, session) as ada, join(server, session, name="Grace") as grace:
+        file = await ada.ready("greet.py")
+        await grace.ready("greet.py")
+        ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+        finished = await grace.message("run.finished")
+        assert finished["outcome"] == "declined" and "not sure enough" in finished["reason"] and "is offered" in finished["reason"]
+        offer = await grace.message("variants.started", position=0)
+        assert (offer["unsure"], offer["by"]["name"], offer["instruction"], offer["count"]) == (True, "Ada", UNSURE, 3)
+        assert offer["region"] == {"from": AT, "to": AT + len(GREET) - 1, "first_line": 16, "last_line": 17}
+        shown = await made(grace, offer["run"])
+        assert shown[0]["state"] == "done" and shown[0]["edits"]
+        # Type on, and they go; a word of somebody else leaves them.
+        grace.send("instruction.typed", text="x", file=file)
+        await ada.message("instruction.typed")
+        assert not [m for m in ada.messages if m["type"] == "variants.gone"]
+        ada.send("instruction.typed", text="s", file=file, selection=CARET)
+        gone = await grace.message("variants.gone", run=offer["run"])
+        assert gone["outcome"] == "dropped"
+        assert server.text(session, "greet.py") == LONG
+
+        before = len(grace.messages)
+        ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+        again = await grace.message("variants.started", after=before, position=0)
+        shown = await made(grace, again["run"])
+        first = {"edits": [{**edit, "from": edit["from"] + AT, "to": edit["to"] + AT} for edit in shown[0]["edits"]]}
+        grace.send("run.keep", run=again["run"], variant=0)
+        taken = await ada.message("variants.gone", run=again["run"])
+        assert taken["outcome"] == "taken"
+        await ada.wait(lambda: str(ada.text_of("greet.py")) == applied(LONG, first) != LONG)
+
+        # Another run makes room as well, and begins at once.
+        before = len(grace.messages)
+        ada.send("run.undo", run=taken["taken"])
+        await ada.wait(lambda: str(ada.text_of("greet.py")) == LONG)
+        ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+        third = await ada.message("variants.started", after=before, position=0)
+        ada.send("run.start", instruction=DOCSTRING, file=file, selection=CARET)
+        assert (await grace.message("variants.gone", run=third["run"]))["outcome"] == "dropped"
+        await ada.wait(lambda: str(ada.text_of("greet.py")) == BEFORE + GREETED)
+
+
+async def test_nobody_is_offered_what_they_are_not_there_for(server: Server) -> None:
+    session = server.session(("greet.py", LONG))
+    async with join(server, session) as grace:
+        await grace.ready("greet.py")
+        async with join(server, session, name="Ada") as ada:
+            file = await ada.ready("greet.py")
+            asked = len(grace.messages)
+            ada.send("run.start", instruction=DOCSTRING, file=file, selection=CARET, variants=2)
+            await made(ada, (await ada.message("variants.started"))["run"], 2)
+            # Who is choosing already is not interrupted.
+            ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+            finished = await grace.message("run.finished", after=asked)
+            assert "not sure enough" in finished["reason"] and "Ctrl+Enter" in finished["reason"]
+        assert not [m for m in grace.messages if m["type"] == "variants.started" and m["unsure"]]
