@@ -16,6 +16,7 @@ from inference.replies import AnswerReader, PatchReader, Reader, StopAt
 from inference.rewrites import RewriteReader
 from inference.snapshots import OTHER_TOKENS, Count, Group, Snapshot, estimate, fresh, pack, region_lines
 from inference.templates import ChatTemplate
+from inference.wording import plain
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class PatchFormat(Format):
             Segment("<|task|>", True),
         ]
         lines = task.region.split("\n") if self._marks else ()
-        for text, found in marked(task.instruction.strip(), lines):
+        for text, found in marked(plain(task.instruction, task.region), lines):
             segments += [Segment(text), *(Segment(f"<|L{number}|>", True) for number in found)]
         saw: tuple[Seen, ...] = ()
         if self._count:
