@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import llama, memory, model, pair, rooms, servers, worker
+from benchmarks import beside, llama, memory, model, pair, rooms, servers, worker
 
 TOGETHER = [scenario.name for scenario in rooms.SCENARIOS]
-PARTS = ["model", "llama", "worker", "pair", *TOGETHER, "joining", "memory"]
+PARTS = ["model", "llama", "worker", "beside", "pair", *TOGETHER, "joining", "memory"]
 
 
 def main() -> None:
@@ -32,10 +32,13 @@ def main() -> None:
         llama.report()
     if "worker" in parts:
         worker.report()
+    if "beside" in parts:
+        servers.install()
+        beside.report()
     if "pair" in parts:
         servers.install()
         pair.report()
-    if set(parts) - {"model", "llama", "worker", "pair"}:
+    if set(parts) - {"model", "llama", "worker", "beside", "pair"}:
         servers.install()
         also = [servers.Kind(name, command, "ensemble") for name, _, command in (text.partition("=") for text in given.also)]
         kinds = [*servers.KINDS, *also]

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-import httpx
 from pycrdt import Doc, Map
 from websockets.sync.client import connect
 
@@ -39,7 +38,7 @@ class Asker:
         self.doc: Doc[Any] = Doc()
         self.files = self.doc.get("files", type=Map)
         self.bytes = self.frames = 0
-        self._messages: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self._arrived = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
         self._socket.send(wire.sync_step1(self.doc.get_state()))
@@ -51,7 +50,7 @@ class Asker:
             for data in self._socket:
                 with self._arrived:
                     if isinstance(data, str):
-                        self._messages.append(json.loads(data))
+                        self.messages.append(json.loads(data))
                     else:
                         self._binary(data)
                     self._arrived.notify_all()
@@ -68,7 +67,7 @@ class Asker:
     def wait(self, condition: Callable[[], Any]) -> Any:
         with self._arrived:
             if not self._arrived.wait_for(condition, WAIT_S):
-                raise RuntimeError(f"Nothing came; the last messages: {self._messages[-3:]}")
+                raise RuntimeError(f"Nothing came; the last messages: {self.messages[-3:]}")
             return condition()
 
     @property
@@ -78,17 +77,17 @@ class Asker:
 
     def start(self, instruction: str, line: int, lines: int = 1) -> Callable[[], dict[str, Any]]:
         """Asks for a run on some lines; what comes back waits for its end."""
-        before = len(self._messages)
+        before = len(self.messages)
         text = self.text
         rows = text.split("\n")
         begin = sum(len(row) + 1 for row in rows[:line])
         end = begin + sum(len(row) + 1 for row in rows[line : line + lines]) - 1
         (file,) = self.files
         self._socket.send(json.dumps({"type": "run.start", "instruction": instruction, "file": file, "selection": {"anchor": begin, "head": end}}))
-        self.wait(lambda: any(m["type"] in ("run.started", "error") for m in self._messages[before:]))
+        self.wait(lambda: any(m["type"] in ("run.started", "error") for m in self.messages[before:]))
 
         def finished() -> dict[str, Any]:
-            return dict(self.wait(lambda: next((m for m in self._messages[before:] if m["type"] in ("run.finished", "error")), None)))
+            return dict(self.wait(lambda: next((m for m in self.messages[before:] if m["type"] in ("run.finished", "error")), None)))
 
         return finished
 
@@ -97,10 +96,7 @@ class Asker:
 
 
 def _room(server: Server) -> dict[str, str]:
-    text = "".join(f"    value_{line} = compute(first, second) + {line}  # as code has it\n" for line in range(LINES))
-    answer = httpx.post(server.url + "/api/sessions", json={"files": [{"path": "main.py", "content": text}]}, timeout=60)
-    session = answer.raise_for_status().json()
-    return {"name": session["id"], "token": session["tokens"]["edit"]}
+    return server.room("".join(f"    value_{line} = compute(first, second) + {line}  # as code has it\n" for line in range(LINES)))
 
 
 def _figures(server: Server, before: int) -> dict[str, Any]:

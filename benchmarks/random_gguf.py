@@ -78,6 +78,8 @@ def make(
         output = random.standard_normal((words, width), dtype=np.float32) * width**-0.5
         output[reader.fields["tokenizer.ggml.tokens"].contents().index("\u010a")] *= 2.5
         writer.add_tensor("output.weight", quantize(output, kind), raw_dtype=kind)
+    # What the layers add to a token itself must not decide which one follows, where that is to be the same everywhere.
+    share = 0.4 / layers if endless else 1.0
     for layer in range(layers):
         at = f"blk.{layer}."
         vector(at + "attn_norm.weight", width, 1)
@@ -85,11 +87,10 @@ def make(
         for part, rows in (("q", heads * size), ("k", kv_heads * size), ("v", kv_heads * size)):
             matrix(at + f"attn_{part}.weight", rows, width)
             vector(at + f"attn_{part}.bias", rows, 0)
-        # What the layers add to a token itself must not decide which one follows, where that is to be the same everywhere.
-        matrix(at + "attn_output.weight", width, heads * size, 0.1 if endless else 1.0)
+        matrix(at + "attn_output.weight", width, heads * size, share)
         matrix(at + "ffn_gate.weight", inner, width)
         matrix(at + "ffn_up.weight", inner, width)
-        matrix(at + "ffn_down.weight", width, inner, 0.1 if endless else 1.0)
+        matrix(at + "ffn_down.weight", width, inner, share)
     vector("output_norm.weight", width, norm)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -13,8 +13,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,15 @@ class Server:
         # As long as the text that the load generator gives the peers.
         text = "".join(f"line {line}: some text as code has it\n" for line in range(100))
 
-        def create(_: int) -> dict[str, str]:
-            answer = client.post("/api/sessions", json={"files": [{"path": "main.py", "content": text}]})
-            session = answer.raise_for_status().json()
-            return {"name": session["id"], "token": session["tokens"]["edit"]}
-
         with httpx.Client(base_url=self.url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
-            return list(pool.map(create, range(count)))
+            return list(pool.map(lambda _: self.room(text, client), range(count)))
+
+    def room(self, text: str, client: httpx.Client | None = None) -> dict[str, str]:
+        """One of ours, with this file."""
+        post = client.post if client else httpx.post
+        answer = post(f"{self.url}/api/sessions", json={"files": [{"path": "main.py", "content": text}]}, timeout=60)
+        session = answer.raise_for_status().json()
+        return {"name": session["id"], "token": session["tokens"]["edit"]}
 
     @property
     def socket_url(self) -> str:
@@ -191,6 +194,14 @@ class Load:
 
     def measure(self, seconds: float, rate: float) -> dict[str, Any]:
         return self._command("measure", seconds=seconds, rate=rate)
+
+    @contextmanager
+    def typing(self, seconds: float, rate: float) -> Iterator[None]:
+        """As ``measure``, beside what is done meanwhile."""
+        with ThreadPoolExecutor(1) as pool:
+            measured = pool.submit(self.measure, seconds, rate)
+            yield
+            measured.result()
 
     def lost(self) -> int:
         """Updates that a client who comes now does not get."""

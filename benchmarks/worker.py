@@ -211,7 +211,7 @@ async def measure(path: Path, threads: int, endless: bool, updates: float, each:
 def report() -> None:
     with tempfile.TemporaryDirectory() as folder:
         chat = Path(folder) / "random.gguf"
-        random_gguf.make(chat, llama.source() / "models" / "ggml-vocab-qwen2.gguf", short_lines=True)
+        random_gguf.make(chat, llama.source() / "models" / "ggml-vocab-qwen2.gguf", endless=True)
         for name, path, threads, endless in (("built-in", config.EMBEDDED_MODEL, 1, False), ("0.5B shape", chat, 1, True)):
             for load, updates, each in (("idle", 0.0, 0.0), ("30 who type", 240.0, 0.00035), ("half busy", 1000.0, 0.0005)):
                 print(
