@@ -14,6 +14,7 @@ FORM = """\
 ```
 
 Behind a word of the instruction that stands in the region come the marks of its lines (`inference/marks.py`), where the file says `ensemble.marks`.
+It was taught short, lower-case instructions: a sentence loses its capital and full stop, and "could you please", before it is asked (`inference/wording.py`).
 Special tokens are single tokens, and people's text is tokenised with special tokens off. The reply is a list of hunks, then `<|end|>`:
 `<|Ls|><|Le|>new lines` replaces lines s to e of the region (nothing after it deletes them); `<|Lk|><|ins|>new lines` inserts after line k.
 Every line of text ends in `\\n`. `<|decline|>` alone is a refusal. Anything else is malformed and changes nothing. At most 47 lines; an empty
