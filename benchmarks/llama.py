@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import random
 import statistics
@@ -229,7 +230,7 @@ def text_of(form_: Format, given: Task) -> str:
 
 
 def p99(values: list[float]) -> float:
-    return sorted(values)[min(len(values) - 1, int(0.99 * len(values)))]
+    return sorted(values)[math.ceil(0.99 * len(values)) - 1]
 
 
 # The rows.
@@ -440,13 +441,15 @@ def prepare() -> list[Subject]:
     (FOLDER / "tuning.json").unlink(missing_ok=True)
     _make(SHAPE, "Qwen2.5-Coder-0.5B", {})
     subjects = [
-        Subject("shape of Qwen2.5-Coder-0.5B, Q4_0, random weights", SHAPE, chat=True, depth=2048, tokens=64, rounds=3, stops=40),
-        Subject("the built-in model", config.EMBEDDED_MODEL, chat=False, depth=256, tokens=400, rounds=5, stops=100),
+        Subject("shape of Qwen2.5-Coder-0.5B, Q4_0, random weights", SHAPE, chat=True, depth=2048, tokens=64, rounds=3, stops=200),
+        Subject("the built-in model", config.EMBEDDED_MODEL, chat=False, depth=256, tokens=400, rounds=5, stops=200),
     ]
     if native.offloads():
         _make(LARGE_SHAPE, "Qwen2.5-Coder-7B", SIZES_OF_LARGE)
         subjects.append(
-            Subject("shape of Qwen2.5-Coder-7B, Q4_0, random weights, on the GPU", LARGE_SHAPE, chat=True, depth=2048, tokens=128, rounds=3, stops=40)
+            Subject(
+                "shape of Qwen2.5-Coder-7B, Q4_0, random weights, on the GPU", LARGE_SHAPE, chat=True, depth=2048, tokens=128, rounds=3, stops=200
+            )
         )
     return subjects
 
