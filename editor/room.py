@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from editor import messages, presence, protocol, updates, wire
+from editor import outgoing, presence, protocol, updates, wire
 from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
@@ -148,13 +148,13 @@ class Room:
             self._send_text(member, text)
 
     def tell(self, member: Member, kind: str, **fields: Any) -> None:
-        assert kind in messages.TO_CLIENT, kind
+        assert kind in outgoing.TO_CLIENT, kind
         if member.hello:
             self._send_text(member, json.dumps({"type": kind, **fields}))
 
     def announce(self, kind: str, but: Member | None = None, passing: bool = False, **fields: Any) -> None:
         """To everybody who has said hello. ``passing``: not worth waiting for one who reads too slowly."""
-        assert kind in messages.TO_CLIENT, kind
+        assert kind in outgoing.TO_CLIENT, kind
         text = json.dumps({"type": kind, **fields})
         for member in self.members:
             if member.hello and member is not but and not (passing and member.behind is not None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from editor import messages, protocol
+from editor import messages, outgoing, protocol
 from project import config
 
 PROTOCOL = config.BASE / "docs" / "protocol.md"
@@ -14,7 +14,7 @@ def protocol_text() -> str:
     out = [
         "# Protocol, version 1",
         "",
-        "Made by `manage.py documents` from `editor/messages.py` and `editor/protocol.py`; edit those.",
+        "Made by `manage.py documents` from `editor/messages.py`, `editor/outgoing.py` and `editor/protocol.py`; edit those.",
         "",
         "`ws(s)://host/ws/<session>`. Binary frames are y-protocols, exactly as the stock npm `y-websocket` client speaks them. "
         "Text frames are JSON objects with a `type`, and go only to a client that has said `hello`. "
@@ -25,7 +25,7 @@ def protocol_text() -> str:
         "Any other client sends `Authorization: Bearer <token>`.",
         "",
     ]
-    for title, known in (("To the server", messages.TO_SERVER), ("To the client", messages.TO_CLIENT)):
+    for title, known in (("To the server", messages.TO_SERVER), ("To the client", outgoing.TO_CLIENT)):
         out += [f"## {title}", ""]
         for message in known.values():
             out += [f"### `{message.type}`", "", message.doc, ""]

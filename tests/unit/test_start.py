@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from editor import messages, protocol
+from editor import outgoing, protocol
 from project import config
 from tests.conftest import ROOT
 
@@ -102,4 +102,4 @@ def test_a_good_message_comes_through_without_what_is_unknown() -> None:
 def test_every_message_that_the_code_sends_is_in_the_list() -> None:
     for source in (ROOT / "editor").glob("*.py"):
         for kind in re.findall(r'(?:announce|tell)\(\s*(?:member, |self\._member, )?"([\w.]+)"', source.read_text()):
-            assert kind in messages.TO_CLIENT, (source.name, kind)
+            assert kind in outgoing.TO_CLIENT, (source.name, kind)
