@@ -26,7 +26,7 @@ WINDOW_S, WINDOWS = 5.0, 4
 # What the built-in model is sure of, and has most to write to.
 INSTRUCTION, LINE = "write a fibonacci function", "# fibonacci"
 # Lines from one to the next, so that none sees another.
-APART, PLACES = 13, 1500
+APART, PLACES = 13, 5000
 
 
 def _kind(model: Path) -> Kind:
@@ -60,6 +60,8 @@ def one_by_one(asker: Asker) -> Callable[[float], float]:
         rates, end = [], time.monotonic() + seconds
         while time.monotonic() < end:
             line -= APART
+            if line < 0:
+                raise RuntimeError("It was faster than there are places: make more.")
             finished = asker.start(INSTRUCTION, line)()
             if finished.get("outcome") != "done":
                 raise RuntimeError(f"The built-in model did not write: {finished}")

@@ -112,6 +112,7 @@ class Connection:
     def lost(self) -> None:
         self._live.room.leave(self._member)
         self._live.runs.drafts.left(self._member.person)
+        self._live.runs.variants.left(self._member.person.id)
 
     def paused(self) -> None:
         self._live.room.fall_behind(self._member)

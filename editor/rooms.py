@@ -141,6 +141,7 @@ class Rooms:
             live.room.set_role(participant, role)
             if not may(role, "instruct"):
                 live.runs.drafts.drop(participant)
+                live.runs.variants.move_on(participant)
 
     async def remove(self, session: str, participant: str) -> None:
         await storage.call(lambda: _update_participant(session, participant, removed=True))

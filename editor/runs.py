@@ -63,7 +63,7 @@ class Runs:
         self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
         request = Request(member.person, text.strip(), file, selection, mode)
         if request.instruction:
-            self.variants.move_on(member.person)
+            self.variants.move_on(member.person.id)
         if mode == "ask":
             return self._typed_question(member, request)
         content = ""
@@ -90,7 +90,6 @@ class Runs:
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
         """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
         request = Request(member.person, instruction.strip(), file, selection, engine=engine)
-        self.variants.move_on(member.person)
         if variants > 1:
             self.drafts.drop(member.person.id)
             self.variants.start(request, variants)
@@ -100,7 +99,9 @@ class Runs:
             self.drafts.drop(member.person.id)
             return self.begin(request)
         try:
-            return self.begin(request, replay=drafted)
+            run = self.begin(request, replay=drafted)
+            self.variants.move_on(member.person.id)
+            return run
         finally:
             # After the text that takes its place, so that nothing flickers.
             self.drafts.drop(member.person.id)
@@ -116,7 +117,6 @@ class Runs:
     def ask(self, member: Member, question: str, file: str, selection: dict[str, int] | None, engine: str = FAST) -> Run:
         """A question is answered in the timeline; nothing is edited. Where the usual model cannot answer, the second one does."""
         self.drafts.drop(member.person.id)
-        self.variants.move_on(member.person)
         if self._engine.info.format == "patch" and engine == FAST:
             if self._engines.deep is None:
                 raise ProtocolError("unsupported", NO_ANSWERS)
@@ -143,6 +143,7 @@ class Runs:
         if old.outcome:
             return self.begin(request, continues=old.id, chain=chain, lines=[(first, new) for first, _, new in self.cards.regions(old.id)])
         self.check(request, instead_of=old)
+        self.variants.move_on(member.person.id)
         new = self._make(
             request,
             continues=old.id,
@@ -168,6 +169,8 @@ class Runs:
 
         With a ``replay`` it is over when this returns, unless it must wait."""
         self.check(request)
+        if replay is None:
+            self.variants.move_on(request.by.id)
         run = self._make(
             request,
             continues=continues,
@@ -395,10 +398,12 @@ class Runs:
                 self.variants.offer(run, tries)
 
     def _tries(self, run: Run) -> int:
-        """How many variants are offered of a run that was not sure enough to write: none to somebody who has gone, or is choosing already."""
+        """How many variants are offered of a run that was not sure enough to write: none to somebody who has gone, or is about something else."""
         person = run.request.by
-        here = any(member.hello and member.person is person for member in self._room.members)
-        return min(TRIES, self._room.limits.variants) if run.unsure and here and not self.variants.chosen_by(person) else 0
+        here = any(member.hello and member.person.id == person.id for member in self._room.members)
+        others = any(other.request.by.id == person.id for other in (*self._active.values(), *self._waiting.values()) if other is not run)
+        free = here and not others and not self.variants.chosen_by(person)
+        return min(TRIES, self._room.limits.variants) if run.unsure and free else 0
 
     # What everybody is told.
 

@@ -66,7 +66,7 @@ class Variants:
 
     def chosen_by(self, person: Person) -> bool:
         """Whether somebody has variants to choose from that they asked for: what they type then is for those."""
-        return any(offer.request.by is person and not offer.unsure for offer in self._offers.values())
+        return any(offer.request.by.id == person.id and not offer.unsure for offer in self._offers.values())
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
 
@@ -89,7 +89,7 @@ class Variants:
         engine = self._engines.wanted(request.engine)
         if engine.info.state == "ready" and not lines:
             self._host.plan(request)  # what cannot be is said now
-        for known in [offer for offer in self._offers.values() if offer is instead or offer.request.by is request.by]:
+        for known in [offer for offer in self._offers.values() if offer is instead or offer.request.by.id == request.by.id]:
             self._close(known, "steered" if known is instead else "dropped")
         key = secrets.token_hex(6)
         offer = Offer(key, request, engine, chain, [Variant(number, first + number) for number in range(count)], lines, unsure)
@@ -116,10 +116,15 @@ class Variants:
         """What a run would have tried, had it been sure enough."""
         self.start(run.request, count, run.chain, lines=[(part.first, part.old) for part in run.parts], unsure=True)
 
-    def move_on(self, person: Person) -> None:
-        """Somebody types or asks for something else: what they did not ask for makes room."""
-        for offer in [offer for offer in self._offers.values() if offer.unsure and offer.request.by is person]:
+    def move_on(self, participant: str) -> None:
+        """Somebody types or asks for something else, or may not take anything any more: what they did not ask for makes room."""
+        for offer in [offer for offer in self._offers.values() if offer.unsure and offer.request.by.id == participant]:
             self._close(offer, "dropped")
+
+    def left(self, participant: str) -> None:
+        """One of a participant's connections has ended: with the last one goes what nobody else is shown."""
+        if all(member.person.id != participant for member in self._room.members):
+            self.move_on(participant)
 
     def keep(self, member: Member, offer_id: str, number: int) -> None:
         """Takes one: it is applied as a run, around what people have changed meanwhile."""
@@ -222,7 +227,8 @@ class Variants:
         if any(each.state == "streaming" for each in offer.variants):
             return
         if offer.unsure and not any(each.state == "done" for each in offer.variants):
-            return self._close(offer, "failed", reason=NOTHING)
+            faults = [each.reason for each in offer.variants if each.state == "failed"]
+            return self._close(offer, "failed", reason=faults[0] if len(faults) == len(offer.variants) else NOTHING)
         if offer.turn:
             turn, offer.turn = offer.turn, None
             self._queue.leave(turn)

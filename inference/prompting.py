@@ -47,7 +47,7 @@ class Prompting:
         return prompt, list(tokens)
 
     def typed(self, task: Task) -> Job | None:
-        """Keystrokes of an instruction, with what asks for the reply: the next key evaluates that again, but Enter finds all but the last token done."""
+        """Keystrokes of an instruction, with what asks for the reply: the next key evaluates that again, but Enter finds all of it done."""
         _, tokens = self.prompt(task)
         return self._job(task, task.who, tokens, Priority.KEYSTROKE)
 

@@ -22,13 +22,14 @@ TEMPERATURE, TOP = 0.7, 40
 
 @dataclass(eq=False, kw_only=True)
 class Stream(Reply):
-    """``drafter``: None where replies are not guessed at. ``foreseen``: what the model says to the prompt, where that is known.
+    """``drafter``: None where replies are not guessed at; ``drafting``: it follows what is written. ``foreseen``: what the model says to the prompt, where that is known.
     ``untold``: what people are to hear next. ``least``: how likely each of the first tokens must be, else the reply is ``unsure``."""
 
     id: str
     prompt: Prompt
     job: Job
     drafter: Drafter | None = None
+    drafting: bool = False
     foreseen: Logits | None = None
     announced: bool = False
     untold: list[Event] = field(default_factory=list)

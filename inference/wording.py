@@ -10,18 +10,27 @@ import re
 
 from inference.marks import TEXT
 
-ASKED = re.compile(r"(?:can|could|would|will) (?:you|we) (?:please )?(?P<what>.+?)(?:,? please)?\??", re.IGNORECASE | re.DOTALL)
+ASKED = re.compile(r"(?:can|could|would|will) (?:you|we) (?:please )?", re.IGNORECASE)
+PLEASE = re.compile(r",? please(?=\??$)", re.IGNORECASE)
 CAPITAL = re.compile(r"[A-Z][a-z]*(?=\s)")
+# What ends a sentence, and is no path, operator or ellipsis.
+STOP = re.compile(r"(?<=[\w)\]\"'`])[.?]$")
+# Longer ones are no plain requests, and looking through them takes time.
+MOST = 500
 
 
 def plain(instruction: str, region: str) -> str:
-    """Without "could you please", the capital of a sentence and its full stop. Names of the region, and texts to be written, stay as they are."""
+    """Without "could you please", the capital of a sentence and what ends it. Names of the region, and texts to be written, stay as they are."""
     instruction = instruction.strip()
-    if asked := ASKED.fullmatch(instruction):
-        # A question mark may belong to a text.
-        return instruction[asked.start("what") :] if TEXT.search(asked["what"]) else asked["what"]
-    first = CAPITAL.match(instruction)
-    if not first or first[0] == "I" or re.search(rf"\b{first[0]}\b", region):
+    if len(instruction) > MOST:
         return instruction
-    sentence = instruction.endswith(".") and not TEXT.search(instruction)
-    return instruction[0].lower() + (instruction[1:-1] if sentence else instruction[1:])
+    said = ASKED.sub("", instruction, count=1) if ASKED.match(instruction) else instruction
+    asked = said != instruction
+    text = TEXT.search(said)
+    if asked and not text:
+        said = PLEASE.sub("", said)
+    first = CAPITAL.match(said)
+    sentence = first is not None and first[0] != "I" and not re.search(rf"\b{first[0]}\b", region)
+    if sentence:
+        said = said[0].lower() + said[1:]
+    return STOP.sub("", said) if (sentence or asked) and not text else said

@@ -269,10 +269,12 @@ class Worker:
                 wanted.setdefault(entry.job, []).append(index)
         for job, indexes in wanted.items():
             logits = map(self._context.logits, indexes)
-            if stream := self._by_job.get(job):
+            stream = self._by_job.get(job)
+            if stream is None or (stream.task.draft and not stream.tokens):
+                # A draft is a keystroke too: where nothing comes of it, Enter asks for the same again.
+                self._foreseen.keep(job, self._context.logits(indexes[0]))
+            if stream:
                 self._take(stream, logits, now)
-            else:
-                self._foreseen.keep(job, next(logits))
 
     def _rest(self) -> None:
         """What nobody has used for long is parked, one between two steps, and none while people wait for tokens: a long one takes a while."""
@@ -290,9 +292,11 @@ class Worker:
         for job, stream in self._by_job.items():
             if not (stream.tokens and job.sequence and job.remaining == 1):
                 continue
-            if stream.tokens == 1 and stream.drafter is None and (made := self._drafter(stream.task)):
-                made.took(job.tokens[-1:], [])
-                stream.drafter = made
+            if not stream.drafting:
+                stream.drafting = True
+                stream.drafter = stream.drafter or self._drafter(stream.task)
+                if stream.drafter:
+                    stream.drafter.took(job.tokens[-stream.tokens :], [])
             if stream.drafter:
                 room = min(self._context.size - len(job.tokens) - 1, self._options.max_tokens - stream.tokens - 1)
                 job.guess = stream.drafter.guess(streaming - 1, min(room, self._options.longest_guess)) if room > 0 else []
@@ -350,7 +354,7 @@ class Worker:
                 break
         if stream.unsure:
             return self._finish(stream, "declined", UNSURE)
-        if stream.drafter:
+        if stream.drafter and stream.drafting:
             stream.drafter.took(chosen, guess)
             self._figures.drafted += len(guess)
             self._figures.accepted += len(chosen) - 1

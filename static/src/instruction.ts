@@ -77,6 +77,7 @@ export class InstructionBar {
     });
     options.variants.on("change", () => this.#showButton());
     options.variants.on("begin", (offer) => {
+      if (offer.unsure) return; // it answers nothing that is on its way
       if (options.isMe(offer.by.participant)) this.#given = "";
       this.#typing.clear(offer.by.participant);
     });
@@ -306,6 +307,8 @@ export class InstructionBar {
     clearTimeout(this.#retry);
     if (this.#input.value.trim() === "") return;
     this.#retry = setTimeout(() => {
+      // Saying again what stands here is no word that would drop what is offered.
+      if (this.#o.variants.mine()?.unsure) return;
       this.#told = wait > 0 ? "" : this.#told;
       this.#tell(this.#input.value);
     }, wait);

@@ -19,7 +19,7 @@ interface Options {
 
 const CONTEXT_LINES = 2;
 const COLOR = "#0f766e";
-const KEYS = "Tab takes the marked one. They go when you type on, or with Esc.";
+const KEYS = "In the line below, Tab takes the marked one; Esc, or your next word there, drops them.";
 // Where there is a mouse there are keys.
 const keyboard = matchMedia("(pointer: fine)");
 const COUNT = ["No variants", "One variant", "Two variants", "Three variants", "Four variants"];
@@ -46,7 +46,8 @@ export class VariantPanel {
       this.#panel.focus();
     });
     variants.on("gone", (offer, { outcome, by, variant, reason }) => {
-      if (outcome === "failed") toast(reason, "warn");
+      const unseen = offer.unsure && !isMe(offer.by.participant);
+      if (outcome === "failed" && !unseen) toast(reason, "warn");
       else if (outcome === "taken" && !isMe(by.participant)) toast(`${by.name} took variant ${(variant ?? 0) + 1}.`);
       else if (outcome === "dropped" && isMe(offer.by.participant) && !isMe(by.participant))
         toast(`${by.name} dropped the variants.`);
@@ -67,6 +68,12 @@ export class VariantPanel {
     if (!offer?.unsure || !this.#takeable(offer, offer.variants.get(this.#selected))) return false;
     this.#take(this.#selected);
     return true;
+  }
+
+  /** Of what nobody asked for, the first that can be taken is the marked one, until somebody marks another. */
+  #mark(offer: Offer): void {
+    if (!offer.unsure || this.#takeable(offer, offer.variants.get(this.#selected))) return;
+    this.#selected = numbersOf(offer).find((number) => this.#takeable(offer, offer.variants.get(number))) ?? 0;
   }
 
   /** Messages of one tick draw once. */
@@ -96,6 +103,7 @@ export class VariantPanel {
       if (had) (this.#asked ?? need("#instruction-input")).focus();
       this.#asked = null;
     } else {
+      this.#mark(offer);
       const columns = this.#panel.querySelector(".variant-columns");
       const left = columns?.scrollLeft ?? 0;
       this.#panel.replaceChildren(this.#head(offer), this.#columns(offer));
@@ -111,7 +119,8 @@ export class VariantPanel {
   #tell(offer: Offer): void {
     const ended = shownOf(offer).filter((variant) => variant.state !== "streaming");
     const all = offer.variants.size === offer.count && ended.length === shownOf(offer).length;
-    const text = all ? `${COUNT[offer.count] ?? "Variants"} are ready: press a number to take one` : "";
+    const ready = `${COUNT[offer.count] ?? "Variants"} are ready: press a number to take one`;
+    const text = all ? (offer.unsure ? `The model is not sure. ${KEYS}` : ready) : "";
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 
@@ -178,7 +187,7 @@ export class VariantPanel {
 
   #note(offer: Offer): HTMLElement | null {
     const notes = [];
-    if (offer.unsure) notes.push(keyboard.matches ? KEYS : "They go when you type on.");
+    if (offer.unsure) notes.push(keyboard.matches ? KEYS : "They go with your next word in the line below.");
     if (offer.position > 0) notes.push(offer.reason || `Waits, place ${offer.position}.`);
     if (offer.changed === "typed")
       notes.push("People have changed these lines since: what you take works around that.");

@@ -131,6 +131,15 @@ async def test_what_follows_keystrokes_is_known_at_enter_and_changes_no_answer()
         assert (await answer(typed, "variant", varied)).edits == (await answer(plain, "variant", varied)).edits
 
 
+async def test_a_draft_tells_what_follows_as_well() -> None:
+    async with inside() as running:
+        task = replace(TASK, instruction="say goodbye instead")
+        draft = await answer(running, "draft", replace(task, draft=True))
+        assert (await draft.finished()).outcome == "declined"
+        run = await answer(running, "run", task)
+        assert run.started.cached == run.started.prompt
+
+
 async def test_a_first_token_that_is_known_serves_where_the_cells_are_gone() -> None:
     """The room was parked or its cells given away between the last key and Enter."""
     async with inside() as running:

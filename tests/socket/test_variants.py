@@ -178,7 +178,7 @@ async def test_what_the_model_is_not_sure_of_is_offered_instead_of_written(serve
         await grace.ready("greet.py")
         ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
         finished = await grace.message("run.finished")
-        assert finished["outcome"] == "declined" and "not sure enough" in finished["reason"] and "is offered" in finished["reason"]
+        assert finished["outcome"] == "declined" and "not sure enough" in finished["reason"] and "was offered to Ada" in finished["reason"]
         offer = await grace.message("variants.started", position=0)
         assert (offer["unsure"], offer["by"]["name"], offer["instruction"], offer["count"]) == (True, "Ada", UNSURE, 3)
         assert offer["region"] == {"from": AT, "to": AT + len(GREET) - 1, "first_line": 16, "last_line": 17}
@@ -228,3 +228,20 @@ async def test_nobody_is_offered_what_they_are_not_there_for(server: Server) -> 
             finished = await grace.message("run.finished", after=asked)
             assert "not sure enough" in finished["reason"] and "Ctrl+Enter" in finished["reason"]
         assert not [m for m in grace.messages if m["type"] == "variants.started" and m["unsure"]]
+
+
+async def test_what_nobody_asked_for_goes_with_its_person_and_makes_way_for_their_next_run(server: Server) -> None:
+    session = server.session(("greet.py", LONG))
+    async with join(server, session) as grace:
+        await grace.ready("greet.py")
+        async with join(server, session, name="Ada") as ada:
+            file = await ada.ready("greet.py")
+            # Another run of hers waits already: she is about that.
+            ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+            ada.send("run.start", instruction=DOCSTRING, file=file, selection=CARET)
+            await grace.wait(lambda: len([m for m in grace.messages if m["type"] == "run.card"]) == 2)
+            await grace.wait(lambda: str(grace.text_of("greet.py")) == BEFORE + GREETED)
+            assert not [m for m in grace.messages if m["type"] == "variants.started"]
+            ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+            offer = await grace.message("variants.started", position=0)
+        assert (await grace.message("variants.gone", run=offer["run"]))["outcome"] == "dropped"
