@@ -13,12 +13,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks import llama, random_gguf
+from benchmarks import llama
 from benchmarks.pair import Asker
 from benchmarks.servers import Kind, Load, Server
 from project import config
-from project.bootstrap import llama as library
-from project.bootstrap.steps import say
 
 ENDLESS = llama.FOLDER / "qwen2.5-coder-0.5b-shape-endless-q4_0.gguf"
 TYPISTS, KEYS_A_SECOND = 30, 3.0
@@ -88,12 +86,7 @@ def measure(name: str, model: Path, text: str, measured: Callable[[Asker], Calla
 
 
 def report() -> None:
-    if not ENDLESS.exists():
-        say("Making random weights that write without end (once)")
-        llama.FOLDER.mkdir(parents=True, exist_ok=True)
-        temporary = ENDLESS.with_suffix(".new")
-        random_gguf.make(temporary, library.source() / "models" / "ggml-vocab-qwen2.gguf", endless=True)
-        temporary.rename(ENDLESS)
+    llama.make(ENDLESS, "Qwen2.5-Coder-0.5B", {"endless": True})
     print(f"\nbeside: tokens/s of a run through the whole server, without and beside {TYPISTS} who type {KEYS_A_SECOND:.0f} keys/s each (>= 0.85)")
     print(f"{'':16}{'without':>10}{'beside':>10}{'ratio':>8}")
     measure("built-in model", config.EMBEDDED_MODEL, (LINE + "\n" * APART) * PLACES, one_by_one)

@@ -439,13 +439,13 @@ def prepare() -> list[Subject]:
     llama_server.prepare(llama_server.SERVER, llama_server.BENCH)
     # What suits the models is measured anew: it was another day, and perhaps a busy one.
     (FOLDER / "tuning.json").unlink(missing_ok=True)
-    _make(SHAPE, "Qwen2.5-Coder-0.5B", {})
+    make(SHAPE, "Qwen2.5-Coder-0.5B", {})
     subjects = [
         Subject("shape of Qwen2.5-Coder-0.5B, Q4_0, random weights", SHAPE, chat=True, depth=2048, tokens=64, rounds=3, stops=200),
         Subject("the built-in model", config.EMBEDDED_MODEL, chat=False, depth=256, tokens=400, rounds=5, stops=200),
     ]
     if native.offloads():
-        _make(LARGE_SHAPE, "Qwen2.5-Coder-7B", SIZES_OF_LARGE)
+        make(LARGE_SHAPE, "Qwen2.5-Coder-7B", SIZES_OF_LARGE)
         subjects.append(
             Subject(
                 "shape of Qwen2.5-Coder-7B, Q4_0, random weights, on the GPU", LARGE_SHAPE, chat=True, depth=2048, tokens=128, rounds=3, stops=200
@@ -454,13 +454,13 @@ def prepare() -> list[Subject]:
     return subjects
 
 
-def _make(path: Path, model: str, sizes: dict[str, int]) -> None:
+def make(path: Path, model: str, character: dict[str, Any]) -> None:
     if path.exists():
         return
     say(f"Making random weights in the shape of {model} (once, some minutes)")
     FOLDER.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".new")
-    random_gguf.make(temporary, llama.source() / "models" / "ggml-vocab-qwen2.gguf", **sizes)  # type: ignore[arg-type]
+    random_gguf.make(temporary, llama.source() / "models" / "ggml-vocab-qwen2.gguf", **character)
     temporary.rename(path)
 
 

@@ -6,12 +6,12 @@ Enter comes. A run with exactly these tokens evaluates none of them: its first t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from inference.recent import Recent
 from inference.scheduler import Job
 
 Logits: TypeAlias = npt.NDArray[np.float32]
@@ -23,16 +23,11 @@ class Foreseen:
     """Owner of the logits behind what people have typed last, by room and person."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
-        self._known: OrderedDict[tuple[str, str], tuple[list[int], Logits]] = OrderedDict()
+        self._known: Recent[tuple[list[int], Logits]] = Recent(kept)
 
     def keep(self, job: Job, logits: Logits) -> None:
         """Keystrokes are evaluated whole. ``logits``, which are copied: of every token of the vocabulary, behind the last one of the job."""
-        key = job.cache, job.key
-        self._known[key] = list(job.tokens), logits.copy()
-        self._known.move_to_end(key)
-        while len(self._known) > self._kept:
-            self._known.popitem(last=False)
+        self._known.keep((job.cache, job.key), (list(job.tokens), logits.copy()))
 
     def of(self, job: Job) -> Logits | None:
         """What follows the run's prompt, where its person has typed exactly that."""
@@ -40,5 +35,4 @@ class Foreseen:
         return logits if tokens == job.tokens else None
 
     def forget(self, cache: str) -> None:
-        for key in [key for key in self._known if key[0] == cache]:
-            del self._known[key]
+        self._known.forget(cache)

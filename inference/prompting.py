@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
 from inference.api import Task
 from inference.prompts import Format, Prompt, Segment
 from inference.reading import Tokens
+from inference.recent import Recent
 from inference.scheduler import Job, Priority
 from inference.snapshots import Snapshot, Snapshots
 
@@ -27,7 +27,7 @@ class Prompting:
         # By cache and path: the file's evaluation in idle time, and the snapshot that it is of, where that is a new one.
         self._refreshing: dict[tuple[str, str], tuple[Job, Task, Snapshot | None]] = {}
         # By cache and person: what they asked for last, the snapshot that its prompt shows, and the prompt.
-        self._made: OrderedDict[tuple[str, str], tuple[Task, Snapshot | None, Prompt, list[int]]] = OrderedDict()
+        self._made: Recent[tuple[Task, Snapshot | None, Prompt, list[int]]] = Recent(MADE)
 
     def prompt(self, task: Task) -> tuple[Prompt, list[int]]:
         """Of a run, with all its tokens: as it was typed, where that is the person's last keystroke."""
@@ -40,10 +40,7 @@ class Prompting:
         snapshot = None if room is None else self.snapshots.follow(task, room)
         prompt = self._format.prompt(task, snapshot)
         tokens = self._encode((*prompt.segments, *prompt.trigger))
-        self._made[key] = asked, snapshot, prompt, tokens
-        self._made.move_to_end(key)
-        while len(self._made) > MADE:
-            self._made.popitem(last=False)
+        self._made.keep(key, (asked, snapshot, prompt, tokens))
         return prompt, list(tokens)
 
     def typed(self, task: Task) -> Job | None:
@@ -76,8 +73,7 @@ class Prompting:
 
     def forget(self, cache: str) -> None:
         self.snapshots.forget(cache)
-        for key in [key for key in self._made if key[0] == cache]:
-            del self._made[key]
+        self._made.forget(cache)
         self._refreshing = {key: value for key, value in self._refreshing.items() if key[0] != cache}
 
     def _job(self, task: Task, key: str, tokens: list[int], priority: Priority) -> Job | None:

@@ -6,7 +6,6 @@ was, with the edits behind it, costs only the edits' tokens. ``Snapshots`` decid
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -14,6 +13,7 @@ from difflib import SequenceMatcher
 from inference.api import Source, Task
 from inference.common import common_end, common_start
 from inference.outline import Outline, outline
+from inference.recent import Recent
 
 Count = Callable[[str], int]
 
@@ -117,8 +117,7 @@ class Snapshots:
     def __init__(self, count: Count = estimate, other_tokens: int = OTHER_TOKENS, most: int = 256) -> None:
         self._count = count
         self._other_tokens = other_tokens
-        self._most = most
-        self._held: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
+        self._held: Recent[Snapshot] = Recent(most)
 
     def follow(self, task: Task, room: int) -> Snapshot:
         """What to show for the task: what the cache holds already and the edits since, else a fresh snapshot, whichever is cheaper.
@@ -134,10 +133,7 @@ class Snapshots:
 
     def keep(self, task: Task, snapshot: Snapshot) -> None:
         """The cache holds ``snapshot`` of the task's file from now on, such as a ``fresh`` one that idle time has evaluated."""
-        self._held[task.cache, task.path] = snapshot
-        self._held.move_to_end((task.cache, task.path))
-        while len(self._held) > self._most:
-            self._held.popitem(last=False)
+        self._held.keep((task.cache, task.path), snapshot)
 
     def held(self, cache: str, path: str) -> Snapshot | None:
         return self._held.get((cache, path))
@@ -173,8 +169,7 @@ class Snapshots:
         return (*out, *pack(task, left, self._count, [other.path for other in out]))
 
     def forget(self, cache: str) -> None:
-        for key in [key for key in self._held if key[0] == cache]:
-            del self._held[key]
+        self._held.forget(cache)
 
     def _follow(self, held: Snapshot, task: Task, room: int) -> Snapshot | None:
         """With the log brought up to the task's text; None: a fresh snapshot is cheaper, or shows what this one does not."""

@@ -21,6 +21,11 @@ async def made(client: Client, run: str, count: int = 3) -> list[dict[str, Any]]
     return [await ended(number) for number in range(count)]
 
 
+def moved(shown: dict[str, Any], by: int) -> dict[str, Any]:
+    """A variant's edits in the file, whose place begins there."""
+    return {**shown, "edits": [{**edit, "from": edit["from"] + by, "to": edit["to"] + by} for edit in shown["edits"]]}
+
+
 async def test_three_are_shown_to_everybody_and_somebody_else_takes_one(server: Server) -> None:
     session = server.session(("greet.py", LONG))
     async with join(server, session) as ada, join(server, session, name="Grace") as grace, join(server, session, "view", name="Vera") as vera:
@@ -33,7 +38,7 @@ async def test_three_are_shown_to_everybody_and_somebody_else_takes_one(server: 
         shown = await made(vera, started["run"])
         assert shown[0]["state"] == "done"
         assert all(each["state"] in ("done", "same", "declined", "failed") for each in shown)
-        first = {**shown[0], "edits": [{**edit, "from": edit["from"] + AT, "to": edit["to"] + AT} for edit in shown[0]["edits"]]}
+        first = moved(shown[0], AT)
         assert applied(LONG, first) == BEFORE + GREETED
         assert [line["op"] for line in shown[0]["diff"]] == [" ", "+", " "]
         for each in shown:
@@ -157,7 +162,7 @@ async def test_variants_of_an_instruction_about_many_places(server: Server) -> N
         assert shown[0]["state"] == "done" and shown[0]["edits"]
         assert str(grace.text_of("a.py")) == text
         begin = offer["region"]["from"]
-        first = {"edits": [{**edit, "from": edit["from"] + begin, "to": edit["to"] + begin} for edit in shown[0]["edits"]]}
+        first = moved(shown[0], begin)
         grace.send("run.keep", run=offer["run"], variant=0)
         gone = await ada.message("variants.gone", run=offer["run"])
         card = await ada.message("run.card", run=gone["taken"])
@@ -197,7 +202,7 @@ async def test_what_the_model_is_not_sure_of_is_offered_instead_of_written(serve
         ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
         again = await grace.message("variants.started", after=before, position=0)
         shown = await made(grace, again["run"])
-        first = {"edits": [{**edit, "from": edit["from"] + AT, "to": edit["to"] + AT} for edit in shown[0]["edits"]]}
+        first = moved(shown[0], AT)
         grace.send("run.keep", run=again["run"], variant=0)
         taken = await ada.message("variants.gone", run=again["run"])
         assert taken["outcome"] == "taken"
