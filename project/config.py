@@ -87,7 +87,13 @@ SETTINGS: tuple[Setting, ...] = (
         0,
         "Threads that prompts are evaluated with; 0: as many as are fastest just now, or as decode. Where one of the two is set neither is chosen anew.",
     ),
-    Setting("ENSEMBLE_FLASH_ATTENTION", str, "auto", "`on`, `off`, or `auto`: as measured, else off.", ("auto", "on", "off")),
+    Setting(
+        "ENSEMBLE_FLASH_ATTENTION",
+        str,
+        "auto",
+        "`on`, `off`, or `auto`: as measured, else on where the set-up compiled our own for this processor.",
+        ("auto", "on", "off"),
+    ),
     Setting(
         "ENSEMBLE_SPIN",
         str,
@@ -105,7 +111,8 @@ SETTINGS: tuple[Setting, ...] = (
         "ENSEMBLE_KV_TYPE",
         str,
         "f16",
-        "Numbers of the model's memory: `f16`, or `q8_0`, which takes about half of the space and on a CPU several times the time.",
+        "Numbers of the model's memory: `f16`, or `q8_0`, which takes half of the space and up to a tenth more time"
+        " (several times the time on a CPU that the set-up found no attention of our own for).",
         ("f16", "q8_0"),
     ),
     Setting("ENSEMBLE_SECRET_KEY", str, "", "Key that links and cookies are made with; default: one made at the first start, in the data folder."),

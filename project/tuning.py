@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from inference import tuning
+from inference import attention, tuning
 from inference.tuning import Tuning
 from project import config, kept
 
@@ -65,9 +65,8 @@ def forget(path: Path, data: Path) -> None:
 def _stamp(path: Path) -> str:
     about = path.stat()
     layers = config.values["ENSEMBLE_GPU_LAYERS"]
-    return (
-        f"{about.st_size} {about.st_mtime_ns} {_processor()} x{os.cpu_count()} gpu {layers} llama-cpp-python {metadata.version('llama-cpp-python')}"
-    )
+    llama = f"llama-cpp-python {metadata.version('llama-cpp-python')} attention {attention.identity()}"
+    return f"{about.st_size} {about.st_mtime_ns} {_processor()} x{os.cpu_count()} gpu {layers} {llama}"
 
 
 def _processor() -> str:

@@ -1,0 +1,62 @@
+"""Our own flash attention for this processor: one file, compiled against llama.cpp's library and tried on the embedded model.
+
+The engine uses it where it lies beside that library, so it is left there only where it works; without it llama.cpp's own does.
+"""
+
+import platform
+import shlex
+import subprocess
+import sys
+
+from project.bootstrap import compiler, llama, python_env, steps
+from project.bootstrap.steps import CACHE, ROOT, Problem, say
+
+STEP = "llama-attention"
+SOURCE = ROOT / "inference" / "kernels" / "attention.cpp"
+NAME = "libensemble-attention.dylib" if sys.platform == "darwin" else "libensemble-attention.so"
+TRY_S = 120
+
+
+def prepare() -> None:
+    """Nothing that fails here keeps the server from starting."""
+    found = compiler.find()
+    target, beside = llama.libraries() / NAME, llama.libraries() / NAME.replace("ensemble-attention", "ggml-cpu")
+    model = llama.embedded_model()
+    if found is None or model is None or not beside.exists():
+        return
+    native = bool(llama.record().get("native"))
+    inputs = [found.version, compiler.cpu(), native, SOURCE, beside.resolve().stat().st_mtime_ns]
+    if steps.is_fresh(STEP, inputs):
+        return
+    steps.begin(STEP)
+    target.unlink(missing_ok=True)
+    if native or not found.x86_64:  # any x86-64 processor is too little to compile it for
+        say("Compiling the attention of this processor")
+        try:
+            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), SOURCE, "-o", target, *_links()], env=llama.environment(found))
+            works = _try(model)
+        except (Problem, subprocess.TimeoutExpired):
+            works = False
+        if not works:
+            target.unlink(missing_ok=True)
+            say(f"  it does not work here, so llama.cpp's own is used; the details are in .cache/log/{STEP}.log")
+    steps.finish(STEP, inputs)
+
+
+def _flags(found: compiler.Compiler, native: bool) -> list[str]:
+    headers = [llama.source() / "ggml" / folder for folder in ("include", "src", "src/ggml-cpu")]
+    # Not all compilers for ARM know -march=native; what is used of it every 64-bit ARM has.
+    tuned = ["-march=native"] if native and found.x86_64 else []
+    return ["-std=c++17", "-O3", *tuned, "-fPIC", "-shared", *(word for folder in headers for word in ("-isystem", str(folder)))]
+
+
+def _links() -> list[str]:
+    here = "@loader_path" if platform.system() == "Darwin" else "$ORIGIN"
+    return ["-L", str(llama.libraries()), "-lggml-cpu", "-lggml-base", f"-Wl,-rpath,{here}"]
+
+
+def _try(model: object) -> bool:
+    """In a child process: a native crash takes the whole process with it."""
+    command = [str(python_env.PYTHON), "-m", "inference.probe", str(model), "--attention"]
+    with (CACHE / "log" / f"{STEP}.log").open("a", encoding="utf-8") as log:
+        return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, timeout=TRY_S).returncode == 0
