@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as c
 
-from inference import attention, memory
+from inference import kernels, memory
 
 OK, NO_ROOM, ABORTED = 0, 1, 2
 
@@ -180,7 +180,7 @@ class Context(Vocabulary):
     """A model with one context of ``context`` tokens a sequence, all sequences sharing ``cells``. Raises ModelError where the file is no model.
 
     ``flash``: None takes flash attention where we have our own for this processor. llama.cpp's halves the speed of decoding on many, whatever its
-    "auto" thinks. A quantised ``kv`` needs it.
+    "auto" thinks. A quantised ``kv`` needs it. ``own``: whether our kernels are used where there are any (``inference/kernels.py``), in this whole process.
     """
 
     def __init__(
@@ -194,12 +194,13 @@ class Context(Vocabulary):
         extra_buffers: bool,
         cells: int = 0,
         flash: bool | None = None,
+        own: bool = True,
         kv: Literal["f16", "q8_0"] = "f16",
         gpu_layers: int = 0,
         abort: AbortFlag | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> None:
-        own = attention.use()
+        used = kernels.use(own)
         super().__init__(path, weights=True, extra_buffers=extra_buffers, gpu_layers=gpu_layers, progress=progress)
         trained = c.llama_model_n_ctx_train(self._model)
         self.size = min(context, trained) if trained > 0 else context
@@ -212,7 +213,7 @@ class Context(Vocabulary):
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = self._threads = threads
         params.kv_unified = True
-        self.flash = kv != "f16" or (own if flash is None else flash)
+        self.flash = kv != "f16" or (used.attention if flash is None else flash)
         params.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_ENABLED if self.flash else c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.type_k = params.type_v = c.GGML_TYPE_Q8_0 if kv == "q8_0" else c.GGML_TYPE_F16
         self._context = c.llama_init_from_model(self._model, params)

@@ -13,6 +13,7 @@ class Options:
     """``context``: most tokens that a prompt and its reply may take together; ``cells``: KV cells that all sequences share, 0: as
     ``inference.memory.cells`` says; ``idle_cells``: how many of them sequences may hold that nobody is using; ``parked_bytes``: what is kept
     of such sequences outside of the context. ``kv``: type of the cache's numbers. ``flash`` attention or plain; None: where it is our own.
+    ``own_kernels``: our attention and products, where the set-up made them.
 
     ``threads`` decode, ``batch_threads`` evaluate prompts (0: as many), at the beginning; then as many of ``thread_counts`` as are fastest,
     empty: always those. ``costs``: ms of a step by the tokens it decodes, as pairs; empty: replies are not guessed at, and threads stay as they are.
@@ -28,6 +29,7 @@ class Options:
     parked_bytes: int = 512 * 2**20
     kv: Literal["f16", "q8_0"] = "f16"
     flash: bool | None = None
+    own_kernels: bool = True
     threads: int = 2
     batch_threads: int = 0
     thread_counts: tuple[int, ...] = ()

@@ -60,17 +60,18 @@ class Tuning:
         return 1000 / self.costs[0][1]
 
 
-def tune(path: Path, extra_buffers: bool, gpu_layers: int = 0) -> Tuning:
+def tune(path: Path, extra_buffers: bool, gpu_layers: int = 0, own: bool = True) -> Tuning:
     """Some seconds of both cores, most of them for loading. Raises RuntimeError where the child ends badly."""
     cores = _cores()
-    found = [_ask(path, extra_buffers, gpu_layers, spin) for spin in ((True, False) if cores > 1 else (True,))]
+    found = [_ask(path, extra_buffers, gpu_layers, own, spin) for spin in ((True, False) if cores > 1 else (True,))]
     # Where threads spin the engine can still take one alone when others want the core; where they yield, several are hardly ever worth it.
     best = max(found, key=lambda each: each.measured["score"] * WORTH**each.spin)
     return Tuning(**{**asdict(best), "measured": {f"{name}, {_way(each.spin)}": figure for each in found for name, figure in each.measured.items()}})
 
 
-def _ask(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tuning:
-    flags = [*([] if extra_buffers else ["--no-extra-buffers"]), *(["--spin"] if spin else []), "--gpu-layers", str(gpu_layers)]
+def _ask(path: Path, extra_buffers: bool, gpu_layers: int, own: bool, spin: bool) -> Tuning:
+    flags = [*([] if extra_buffers else ["--no-extra-buffers"]), *([] if own else ["--no-kernels"]), *(["--spin"] if spin else [])]
+    flags += ["--gpu-layers", str(gpu_layers)]
     command = [sys.executable, "-m", "inference.tuning", str(path), *flags]
     root = Path(__file__).resolve().parent.parent
     result = subprocess.run(command, cwd=root, env=os.environ | waiting(spin), capture_output=True, text=True, check=False)
@@ -103,13 +104,13 @@ def beside() -> Iterator[None]:
         child.wait()
 
 
-def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tuning:
+def measure(path: Path, extra_buffers: bool, gpu_layers: int, own: bool, spin: bool) -> Tuning:
     """In this process, as OpenMP is set up in it."""
     threads = thread_counts()
     figures: dict[str, float] = {}
     found: dict[bool, dict[int, tuple[float, ...]]] = {}
     for flash in (False, True):
-        probe = Probe(path, extra_buffers, gpu_layers, flash)
+        probe = Probe(path, extra_buffers, gpu_layers, own, flash)
         try:
             way = "flash attention" if flash else "plain attention"
             if flash and probe.decode(1, threads[0]) > 1.3 * figures[f"ms a token, plain attention, {threads[0]} threads"]:
@@ -127,7 +128,7 @@ def measure(path: Path, extra_buffers: bool, gpu_layers: int, spin: bool) -> Tun
     # The engine changes threads as it works: what counts is the best of them in each situation.
     time_of_best, flash = min((_mean(*(min(times) for times in zip(*by_count.values(), strict=True))), flash) for flash, by_count in found.items())
     count = _fewest([(_mean(*times), count) for count, times in found[flash].items()])
-    probe = Probe(path, extra_buffers, gpu_layers, flash)
+    probe = Probe(path, extra_buffers, gpu_layers, own, flash)
     try:
         prompts = {}
         for threads_of_batch in threads:
@@ -161,7 +162,7 @@ def _fewest(found: list[tuple[float, int]]) -> int:
 class Probe:
     """One context with some tokens in it."""
 
-    def __init__(self, path: Path, extra_buffers: bool, gpu_layers: int, flash: bool) -> None:
+    def __init__(self, path: Path, extra_buffers: bool, gpu_layers: int, own: bool, flash: bool) -> None:
         from inference import native
 
         self._context = native.Context(
@@ -174,6 +175,7 @@ class Probe:
             extra_buffers=extra_buffers,
             gpu_layers=gpu_layers,
             flash=flash,
+            own=own,
         )
         self._length = self.depth = 0
         most = DEPTH if self._context.size >= CELLS else self._context.size // SHARE
@@ -254,10 +256,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m inference.tuning", description="Measures what suits a model on this machine.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--no-extra-buffers", action="store_true")
+    parser.add_argument("--no-kernels", action="store_true")
     parser.add_argument("--gpu-layers", type=int, default=0)
     parser.add_argument("--spin", action="store_true", help="says how OpenMP was set up; sets nothing")
     arguments = parser.parse_args()
-    print(json.dumps(asdict(measure(arguments.model, not arguments.no_extra_buffers, arguments.gpu_layers, arguments.spin))))
+    made = measure(arguments.model, not arguments.no_extra_buffers, arguments.gpu_layers, not arguments.no_kernels, arguments.spin)
+    print(json.dumps(asdict(made)))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Threads that prompts are evaluated with; 0: as many as are fastest just now, or as decode. Where one of the two is set neither is chosen anew.",
     ),
     Setting(
+        "ENSEMBLE_KERNELS",
+        str,
+        "auto",
+        "`auto`: attention and products of our own, where the set-up has compiled and tried them for this processor; `off`: llama.cpp's alone.",
+        ("auto", "off"),
+    ),
+    Setting(
         "ENSEMBLE_FLASH_ATTENTION",
         str,
         "auto",

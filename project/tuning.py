@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-from inference import attention, tuning
+from inference import kernels, tuning
 from inference.tuning import Tuning
 from project import config, kept
 
@@ -42,7 +42,7 @@ def ensure(path: Path, data: Path, extra_buffers: bool) -> Tuning | None:
         return found
     log.warning("Measuring what suits the model %s on this machine (once; seconds, with a large model a minute or two)", path.stem)
     try:
-        made = tuning.tune(path, extra_buffers, config.values["ENSEMBLE_GPU_LAYERS"])
+        made = tuning.tune(path, extra_buffers, config.values["ENSEMBLE_GPU_LAYERS"], own=config.values["ENSEMBLE_KERNELS"] == "auto")
     except (RuntimeError, ValueError, TypeError) as fault:
         log.error("The model could not be measured: %s", fault)
         return None
@@ -65,7 +65,8 @@ def forget(path: Path, data: Path) -> None:
 def _stamp(path: Path) -> str:
     about = path.stat()
     layers = config.values["ENSEMBLE_GPU_LAYERS"]
-    llama = f"llama-cpp-python {metadata.version('llama-cpp-python')} attention {attention.identity()}"
+    own = kernels.identity() if config.values["ENSEMBLE_KERNELS"] == "auto" else "off"
+    llama = f"llama-cpp-python {metadata.version('llama-cpp-python')} kernels {own}"
     return f"{about.st_size} {about.st_mtime_ns} {_processor()} x{os.cpu_count()} gpu {layers} {llama}"
 
 

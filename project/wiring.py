@@ -42,6 +42,7 @@ def options(path: Path) -> Options:
         parked_bytes=values["ENSEMBLE_MAX_PARKED_MB"] * MIB,
         kv=values["ENSEMBLE_KV_TYPE"],
         flash=by_hand.get(values["ENSEMBLE_FLASH_ATTENTION"], known.flash if known else None),
+        own_kernels=values["ENSEMBLE_KERNELS"] == "auto",
         threads=threads,
         batch_threads=values["ENSEMBLE_BATCH_THREADS"] or (threads if values["ENSEMBLE_THREADS"] else known.batch_threads if known else 0),
         thread_counts=tuple(known.thread_counts) if known and not values["ENSEMBLE_THREADS"] + values["ENSEMBLE_BATCH_THREADS"] else (),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from project.bootstrap import attention, browser, llama, llama_server, node, python_env, steps, training
+from project.bootstrap import browser, kernels, llama, llama_server, node, python_env, steps, training
 from project.bootstrap.steps import CACHE, ROOT, Problem, say, warn
 
 
@@ -32,7 +32,7 @@ def prepare(*, dev: bool, chromium: bool = False) -> None:
         llama.check_compiler()
         python_env.prepare(dev=dev)
         llama.prepare()
-        attention.prepare()
+        kernels.prepare()
         node.prepare()
         if chromium:
             browser.prepare()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,64 +10,34 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from inference import attention, native
+from inference import kernels, native
+from project.config import EMBEDDED_MODEL
+from tests.ggml import F16, F32, Array, Pointer, graph
 
-F32, F16, Q8_0 = 0, 1, 8
+Q8_0 = 8
 BLOCK = np.dtype([("scale", np.float16), ("values", np.int8, 32)])
-Array = npt.NDArray[np.float64]
 
-pytestmark = pytest.mark.skipif(not attention.library().is_file(), reason="the set-up found no attention of our own for this processor")
-
-
-class Start(ctypes.Structure):
-    _fields_ = (("size", ctypes.c_size_t), ("memory", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
-
-
-def library(name: str) -> ctypes.CDLL:
-    return ctypes.CDLL(str(attention.library().with_name(attention.NAME.replace("ensemble-attention", name))))
-
-
-@contextmanager
-def context(size: int) -> Iterator[tuple[Any, Any, Any]]:
-    base, cpu = library("ggml-base"), library("ggml-cpu")
-    for name in ("ggml_init", "ggml_new_tensor_3d", "ggml_new_tensor_2d", "ggml_get_data", "ggml_permute", "ggml_flash_attn_ext", "ggml_new_graph"):
-        getattr(base, name).restype = ctypes.c_void_p
-    cpu.ggml_cpu_init()
-    handle = ctypes.c_void_p(base.ggml_init(Start(size, None, False)))
-    try:
-        yield base, cpu, handle
-    finally:
-        base.ggml_free(handle)
+pytestmark = pytest.mark.skipif(not kernels.library().is_file(), reason="the set-up found no kernels for this processor")
 
 
 def computed(queries: Array, keys: Array, values: Array, seen: npt.NDArray[np.bool_], kind: int, threads: int, own: bool) -> Array:
     """``queries`` (tokens, heads, size), ``keys`` and ``values`` (cells, heads, size), ``seen`` (tokens, cells) -> (tokens, heads, size)."""
-    attention.use()
-    ctypes.CDLL(str(attention.library())).ensemble_attention(int(own))
+    kernels.use(own)
     try:
-        with context(64 * 2**20) as (base, cpu, handle):
+        with graph() as made:
 
-            def tensor(data: Array, kind: int) -> ctypes.c_void_p:
+            def tensor(data: Array, kind: int) -> Pointer:
                 """As the cache has it: cells first, looked at by heads."""
-                made = ctypes.c_void_p(base.ggml_new_tensor_3d(handle, kind, *(ctypes.c_int64(n) for n in reversed(data.shape))))
                 raw = data.astype(np.float16 if kind == F16 else np.float32).tobytes() if kind != Q8_0 else blocks(data).tobytes()
-                ctypes.memmove(base.ggml_get_data(made), raw, len(raw))
-                return ctypes.c_void_p(base.ggml_permute(handle, made, 0, 2, 1, 3))
+                return Pointer(made.base.ggml_permute(made.handle, made.tensor(kind, raw, *reversed(data.shape)), 0, 2, 1, 3))
 
-            mask = ctypes.c_void_p(base.ggml_new_tensor_2d(handle, F16, ctypes.c_int64(seen.shape[1]), ctypes.c_int64(seen.shape[0])))
-            hidden = np.where(seen, 0.0, -np.inf).astype(np.float16).tobytes()
-            ctypes.memmove(base.ggml_get_data(mask), hidden, len(hidden))
-            scale = ctypes.c_float(queries.shape[2] ** -0.5)
+            mask = made.tensor(F16, np.where(seen, 0.0, -np.inf).astype(np.float16).tobytes(), *reversed(seen.shape))
             inputs = tensor(queries, F32), tensor(keys, kind), tensor(values, kind), mask
-            result = ctypes.c_void_p(base.ggml_flash_attn_ext(handle, *inputs, scale, ctypes.c_float(0), ctypes.c_float(0)))
-            graph = ctypes.c_void_p(base.ggml_new_graph(handle))
-            base.ggml_build_forward_expand(graph, result)
-            assert cpu.ggml_graph_compute_with_ctx(handle, graph, threads) == 0
-            shape = (*queries.shape[:2], values.shape[2])
-            data = ctypes.string_at(base.ggml_get_data(result), 4 * int(np.prod(shape)))
-            return np.frombuffer(data, np.float32).reshape(shape).astype(np.float64)
+            numbers = (ctypes.c_float(number) for number in (queries.shape[2] ** -0.5, 0, 0))
+            result = made.base.ggml_flash_attn_ext(made.handle, *inputs, *numbers)
+            return made.compute(result, threads, *queries.shape[:2], values.shape[2])
     finally:
-        ctypes.CDLL(str(attention.library())).ensemble_attention(1)
+        kernels.use()
 
 
 def blocks(data: Array) -> npt.NDArray[np.void]:
@@ -153,21 +120,29 @@ def test_it_is_as_llama_cpp_computes_it_but_closer() -> None:
     assert own < theirs < 0.01
 
 
-def test_any_number_of_threads_gives_the_same_sums() -> None:
+@pytest.mark.parametrize("kind", [F16, Q8_0])
+def test_a_token_gets_the_same_sums_whoever_is_beside_it(kind: int) -> None:
+    """To the bit: guesses beside it, other people's cells between its own, any number of threads. So replies do not depend on them either."""
     rng = np.random.default_rng(8)
-    queries = rng.standard_normal((5, 14, 64))
-    keys, values = rng.standard_normal((2, 4000, 2, 64))
-    seen = masks("forks", 5, 4000, rng)
-    one, *others = (computed(queries, keys, values, seen, F16, threads, own=True) for threads in (1, 2, 3, 8))
-    assert all(np.array_equal(one, other) for other in others)
+    queries = rng.standard_normal((21, 14, 64))
+    keys, values = rng.standard_normal((2, 2600, 2, 64))
+    queries[3] *= 40  # its largest score comes late, and is far above the others
+    seen = np.concatenate([masks("guesses", 16, 2600, rng), masks("anything", 5, 2600, rng)])
+    together = computed(queries, keys, values, seen, kind, 2, own=True)
+    for threads in (1, 3, 8):
+        assert np.array_equal(computed(queries, keys, values, seen, kind, threads, own=True), together)
+    for token in (0, 3, 15, 18):
+        one = slice(token, token + 1)
+        assert np.array_equal(computed(queries[one], keys, values, seen[one], kind, 2, own=True)[0], together[token])
+        own = seen[token]
+        assert np.array_equal(computed(queries[one], keys[own], values[own], np.ones((1, own.sum()), bool), kind, 2, own=True)[0], together[token])
 
 
 def test_the_engine_takes_it_where_nothing_else_was_chosen() -> None:
     """What the engine's own tests run with."""
-    from project.config import EMBEDDED_MODEL
-
     made = native.Context(EMBEDDED_MODEL, context=256, sequences=1, batch=64, threads=1, extra_buffers=True)
     try:
-        assert made.flash is attention.use() is True
+        assert made.flash
+        assert kernels.use().attention
     finally:
         made.close()

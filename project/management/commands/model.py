@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from inference import attention
+from inference import kernels
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue
 from inference.download import DownloadFailed, Offline, pull
 from inference.memory import available, human
@@ -231,8 +231,9 @@ def _tuning(path: Path) -> list[tuple[str, str]]:
     known = tuning.known(path, models.data())
     if known is None:
         return [("measured", "not yet: ./manage.py model tune, or the first start with it")]
-    own = ", our own for this processor" if attention.library().is_file() else ""
-    way = f"flash attention{own}" if known.flash else "plain attention"
+    way = "flash attention" if known.flash else "plain attention"
+    if config.values["ENSEMBLE_KERNELS"] == "auto" and kernels.library().is_file():
+        way += ", kernels for this processor"
     counts = f" at the beginning, then what is fastest of {', '.join(map(str, known.thread_counts))}" if len(known.thread_counts) > 1 else ""
     threads = f"{known.threads} thread(s) to decode and {known.batch_threads} for prompts{counts}; "
     threads += f"{'spinning' if known.spin else 'yielding'} while they wait"

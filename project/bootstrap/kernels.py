@@ -1,39 +1,39 @@
-"""Our own flash attention for this processor: one file, compiled against llama.cpp's library and tried on the embedded model.
+"""Our own attention and products for this processor: two files, compiled against llama.cpp's library and tried on the embedded model.
 
-The engine uses it where it lies beside that library, so it is left there only where it works; without it llama.cpp's own does.
+The engine uses them where they lie beside that library, so they are left there only where they work; without them llama.cpp's own do.
 """
 
-import platform
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 from project.bootstrap import compiler, llama, python_env, steps
 from project.bootstrap.steps import CACHE, ROOT, Problem, say
 
-STEP = "llama-attention"
-SOURCE = ROOT / "inference" / "kernels" / "attention.cpp"
-NAME = "libensemble-attention.dylib" if sys.platform == "darwin" else "libensemble-attention.so"
+STEP = "llama-kernels"
+SOURCES = [ROOT / "inference" / "cpu" / name for name in ("attention.cpp", "products.cpp")]
+NAME = "libensemble-kernels.dylib" if sys.platform == "darwin" else "libensemble-kernels.so"
 TRY_S = 120
 
 
 def prepare() -> None:
     """Nothing that fails here keeps the server from starting."""
     found = compiler.find()
-    target, beside = llama.libraries() / NAME, llama.libraries() / NAME.replace("ensemble-attention", "ggml-cpu")
+    target, beside = llama.libraries() / NAME, llama.libraries() / NAME.replace("ensemble-kernels", "ggml-cpu")
     model = llama.embedded_model()
     if found is None or model is None or not beside.exists():
         return
     native = bool(llama.record().get("native"))
-    inputs = [found.version, compiler.cpu(), native, SOURCE, beside.resolve().stat().st_mtime_ns]
+    inputs = [found.version, compiler.cpu(), native, SOURCES, beside.resolve().stat().st_mtime_ns]
     if steps.is_fresh(STEP, inputs):
         return
     steps.begin(STEP)
     target.unlink(missing_ok=True)
-    if native or not found.x86_64:  # any x86-64 processor is too little to compile it for
-        say("Compiling the attention of this processor")
+    if native or not found.x86_64:  # there is nothing to gain on just any x86-64 processor
+        say("Compiling what makes the engine fast on this processor (about ten seconds)")
         try:
-            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), SOURCE, "-o", target, *_links()], env=llama.environment(found))
+            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *SOURCES, "-o", target, *_links()], env=llama.environment(found))
             works = _try(model)
         except (Problem, subprocess.TimeoutExpired):
             works = False
@@ -51,12 +51,12 @@ def _flags(found: compiler.Compiler, native: bool) -> list[str]:
 
 
 def _links() -> list[str]:
-    here = "@loader_path" if platform.system() == "Darwin" else "$ORIGIN"
+    here = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
     return ["-L", str(llama.libraries()), "-lggml-cpu", "-lggml-base", f"-Wl,-rpath,{here}"]
 
 
-def _try(model: object) -> bool:
+def _try(model: Path) -> bool:
     """In a child process: a native crash takes the whole process with it."""
-    command = [str(python_env.PYTHON), "-m", "inference.probe", str(model), "--attention"]
+    command = [str(python_env.PYTHON), "-m", "inference.probe", str(model), "--kernels"]
     with (CACHE / "log" / f"{STEP}.log").open("a", encoding="utf-8") as log:
         return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, timeout=TRY_S).returncode == 0

@@ -51,11 +51,8 @@ constexpr int CHUNK = 64;        // cells whose keys and values are gathered at 
 constexpr int RANGE = 1024;      // cells whose mask is looked at together
 constexpr int WORDS = RANGE / 64;
 constexpr int TILE_ROWS = 64;    // rows, that is heads of tokens that share their keys, computed together; more only where one token has more
-constexpr int FEW = 4;           // as few rows as a vector's lanes would be wasted on
 constexpr int KEYS = REGISTERS / 4;    // times two vectors of rows: half of the registers hold sums
 constexpr int DEEP = REGISTERS / 8;    // vectors of values, times six rows: three quarters of them
-constexpr int PARTS = 16;        // into so many parts a long cache is split, at most, where there is little else to share out
-constexpr int SHARED_OUT = 16;   // pieces of work that are enough for all threads
 
 inline Vector load(const float * from) {
     Vector vector;
@@ -79,41 +76,33 @@ inline Vector load_halves(const ggml_fp16_t * from) {
 
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 
-// Cephes' polynomial: 1 unit in the last place or two. 0 for what is below -87, minus infinity included.
-inline Vector exponential(Vector x) {
-    const Vector least = all(-87.0f);
-    const Vector held = larger(x, least);
-    Vector turns = held * 1.44269504088896341f;
-    const Vector magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-    const Vector shifted = turns + magic;
-    turns = shifted - magic;
-    Vector rest = held - turns * 0.693359375f;
-    rest = rest + turns * 2.12194440e-4f;
-    Vector sum = all(1.9875691500e-4f);
+// The nearest whole number. Adding 1.5 * 2^23 rounds to one, which then stands in the lowest bits of the mantissa.
+inline Vector whole(Vector x, Whole & bits) {
+    const Vector magic = all(12582912.0f);
+    const Vector shifted = x + magic;
+    memcpy(&bits, &shifted, sizeof bits);
+    return shifted - magic;
+}
+
+// 2^(x - level) for a whole ``level``: that of x, to the last bit or two, times a power of two that changes no digit, so that it does not matter when the
+// level rose. 0 where it would be below 2^-126, for minus infinity too.
+inline Vector power(Vector x, Vector level) {
+    const Vector held = larger(x, all(-30000.0f));
+    Whole bits;
+    const Vector turns = whole(held, bits), rest = (held - turns) * 0.69314718055994531f;
+    Vector sum = all(1.9875691500e-4f);  // Cephes
     sum = sum * rest + 1.3981999507e-3f;
     sum = sum * rest + 8.3334519073e-3f;
     sum = sum * rest + 4.1665795894e-2f;
     sum = sum * rest + 1.6666665459e-1f;
     sum = sum * rest + 5.0000001201e-1f;
     sum = sum * (rest * rest) + rest + 1.0f;
-    Whole exponent;
-    memcpy(&exponent, &shifted, sizeof exponent);
-    exponent = (exponent + 127) << 23;  // the whole number stands in the lowest bits of the mantissa
-    Vector power;
-    memcpy(&power, &exponent, sizeof power);
-    return x < least ? Vector{} : sum * power;
-}
-
-inline float total(Vector vector) {
-#if defined(__AVX512F__)
-    return _mm512_reduce_add_ps((__m512) vector);
-#elif defined(__AVX2__)
-    const __m128 half = _mm_add_ps(_mm256_castps256_ps128((__m256) vector), _mm256_extractf128_ps((__m256) vector, 1));
-    const __m128 two = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-#else
-    return vaddvq_f32((float32x4_t) vector);
-#endif
+    const Vector up = turns - level;
+    whole(up, bits);
+    bits = (bits + 127) << 23;
+    Vector scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return up < -126.0f ? Vector{} : sum * scale;
 }
 
 int padded(int count) { return (count + LANES - 1) / LANES * LANES; }
@@ -123,7 +112,6 @@ struct Shape {
     int rows_each;    // heads of a token that share a key
     int tile_tokens;
     int64_t tiles;
-    int64_t parts, part_cells;
 
     explicit Shape(const ggml_tensor * op) {
         const ggml_tensor *q = op->src[0], *k = op->src[1], *v = op->src[2];
@@ -136,23 +124,16 @@ struct Shape {
         rows_each = (int) (heads / key_heads);
         tile_tokens = std::max(1, TILE_ROWS / rows_each);
         tiles = (tokens + tile_tokens - 1) / tile_tokens;
-        // The same for any number of threads, so that it is the same sum.
-        parts = tiles * key_heads >= SHARED_OUT ? 1 : std::min<int64_t>(PARTS, (cells + RANGE - 1) / RANGE);
-        part_cells = (cells + parts * RANGE - 1) / (parts * RANGE) * RANGE;
     }
 
     int tile_rows() const { return tile_tokens * rows_each; }
     // A thread's memory, in floats.
-    size_t queries() const { return (size_t) key_size * tile_rows(); }
-    size_t turned() const { return (size_t) key_size * (padded(tile_rows()) + LANES); }
+    size_t queries() const { return (size_t) key_size * (padded(tile_rows()) + LANES); }
     size_t keys() const { return (size_t) CHUNK * key_size; }
     size_t values() const { return (size_t) CHUNK * value_size; }
     size_t scores() const { return (size_t) CHUNK * padded(tile_rows()); }
     size_t sums() const { return (size_t) tile_rows() * value_size; }
-    size_t scratch() const { return (queries() + turned() + keys() + values() + scores() + sums() + 3 * (padded(tile_rows()) + LANES) + 15) / 16 * 16; }
-    // What a row is, of one part: its maximum, its weight and its values.
-    size_t partial() const { return (size_t) value_size + 2; }
-    size_t partials() const { return parts > 1 ? (size_t) parts * tokens * heads * partial() : 0; }
+    size_t scratch() const { return (queries() + keys() + values() + scores() + sums() + 3 * (padded(tile_rows()) + LANES) + 15) / 16 * 16; }
 };
 
 bool can(const ggml_tensor * op) {
@@ -257,25 +238,6 @@ inline void multiply_keys(const float * queries, int64_t query_stride, const flo
     }
 }
 
-// The same for few rows: a vector is a part of one key. ``queries`` stand by row.
-template <int ROWS>
-inline void multiply_few(const float * queries, const float * keys, int64_t size, float * scores, int64_t score_stride) {
-    for (int key = 0; key < CHUNK; key++) {
-        Vector sum[ROWS] = {};
-        for (int64_t d = 0; d < size; d += LANES) {
-            const Vector part = load(keys + key * size + d);
-#pragma GCC unroll 4
-            for (int row = 0; row < ROWS; row++) {
-                sum[row] += part * load(queries + row * size + d);
-            }
-        }
-#pragma GCC unroll 4
-        for (int row = 0; row < ROWS; row++) {
-            scores[key * score_stride + row] = total(sum[row]);
-        }
-    }
-}
-
 // sums[row] += weights of CHUNK cells times their values, for ROWS rows and VECTORS vectors of each.
 template <int ROWS, int VECTORS>
 inline void add_values(const float * weights, int64_t weight_stride, const float * values, int64_t size, float * sums) {
@@ -332,8 +294,7 @@ class Tile {
   public:
     Tile(const ggml_tensor * op, const Shape & shape, float * scratch) : op(op), shape(shape) {
         queries = scratch;
-        turned = queries + shape.queries();
-        keys = turned + shape.turned();
+        keys = queries + shape.queries();
         values = keys + shape.keys();
         scores = values + shape.values();
         sums = scores + shape.scores();
@@ -342,23 +303,27 @@ class Tile {
         before = weight + padded(shape.tile_rows()) + LANES;
     }
 
-    void begin(int64_t key_head, int64_t tile) {
+    // ``from`` and ``to``: which of the heads that share the key.
+    void begin(int64_t key_head, int64_t tile, int from, int to) {
         head = key_head;
+        first_head = from;
+        heads = to - from;
         first = tile * shape.tile_tokens;
         tokens = (int) std::min<int64_t>(shape.tile_tokens, shape.tokens - first);
-        rows = tokens * shape.rows_each;
+        rows = tokens * heads;
         stride = padded(rows) + LANES;
         const ggml_tensor * q = op->src[0];
         float scale;
         memcpy(&scale, op->op_params, sizeof scale);
+        scale *= 1.44269504088896341f;  // weights are powers of two
         for (int row = 0; row < rows; row++) {
-            const float * from = (const float *) ((const char *) q->data + (first + row / shape.rows_each) * q->nb[1] + (head * shape.rows_each + row % shape.rows_each) * q->nb[2]);
+            const float * from = (const float *) ((const char *) q->data + token(row) * q->nb[1] + query_head(row) * q->nb[2]);
             for (int64_t d = 0; d < shape.key_size; d++) {
-                turned[d * stride + row] = queries[row * shape.key_size + d] = scale * from[d];
+                queries[d * stride + row] = scale * from[d];
             }
         }
         for (int64_t d = 0; d < shape.key_size; d++) {
-            std::fill(turned + d * stride + rows, turned + (d + 1) * stride, 0.0f);
+            std::fill(queries + d * stride + rows, queries + (d + 1) * stride, 0.0f);
         }
         std::fill(sums, sums + (size_t) rows * shape.value_size, 0.0f);
         std::fill(most, most + stride, -INFINITY);
@@ -406,29 +371,16 @@ class Tile {
         for (int row = 0; row < rows; row++) {
             const float share = weight[row] == 0.0f ? 0.0f : 1.0f / weight[row];
             const float * from = sums + row * shape.value_size;
-            float * to = result(row);
+            float * to = (float *) ((char *) op->data + token(row) * op->nb[2] + query_head(row) * op->nb[1]);
             for (int64_t d = 0; d < shape.value_size; d++) {
                 to[d] = share * from[d];
             }
         }
     }
 
-    // Writes them for ``join``.
-    void keep(float * partials, int64_t part) {
-        for (int row = 0; row < rows; row++) {
-            const int64_t token = first + row / shape.rows_each, query_head = head * shape.rows_each + row % shape.rows_each;
-            float * to = partials + ((token * shape.heads + query_head) * shape.parts + part) * shape.partial();
-            to[0] = most[row];
-            to[1] = weight[row];
-            memcpy(to + 2, sums + row * shape.value_size, shape.value_size * sizeof(float));
-        }
-    }
-
   private:
-    float * result(int row) {
-        const int64_t token = first + row / shape.rows_each, query_head = head * shape.rows_each + row % shape.rows_each;
-        return (float *) ((char *) op->data + token * op->nb[2] + query_head * op->nb[1]);
-    }
+    int64_t token(int row) const { return first + row / heads; }
+    int64_t query_head(int row) const { return head * shape.rows_each + first_head + row % heads; }
 
     // The cells of ``together`` for the tokens [from, to).
     void take(int from, int to, int64_t begin, const uint64_t * together, int size, const uint64_t (*seen)[WORDS], const int * counts) {
@@ -440,7 +392,7 @@ class Tile {
                 cells[length++] = 64 * word + __builtin_ctzll(bits);
             }
         }
-        const int row = from * shape.rows_each, count = (to - from) * shape.rows_each;
+        const int row = from * heads, count = (to - from) * heads;
         const int64_t score_stride = padded(count);
         const size_t key_bytes = ggml_row_size(k->type, shape.key_size), value_bytes = ggml_row_size(v->type, shape.value_size);
         for (int at = 0; at < size; at += CHUNK) {
@@ -463,7 +415,7 @@ class Tile {
             }
             for (int token = from; token < to; token++) {
                 if (counts[token] != size) {
-                    hide(seen[token], cells + at, here, scores + (token - from) * shape.rows_each, score_stride);
+                    hide(seen[token], cells + at, here, scores + (token - from) * heads, score_stride);
                 }
             }
             soften(row, count, score_stride);
@@ -472,16 +424,6 @@ class Tile {
     }
 
     void score(int row, int count, int64_t score_stride) {
-        if (count <= FEW) {
-            const float * from = queries + row * shape.key_size;
-            switch (count) {
-                case 1: multiply_few<1>(from, keys, shape.key_size, scores, score_stride); break;
-                case 2: multiply_few<2>(from, keys, shape.key_size, scores, score_stride); break;
-                case 3: multiply_few<3>(from, keys, shape.key_size, scores, score_stride); break;
-                default: multiply_few<4>(from, keys, shape.key_size, scores, score_stride); break;
-            }
-            return;
-        }
         switch (shape.key_size) {
             case 64: score_many<64>(row, count, score_stride); break;
             case 128: score_many<128>(row, count, score_stride); break;
@@ -496,13 +438,13 @@ class Tile {
         for (; at + 2 <= vectors; at += 2) {
             for (int key = 0; key < CHUNK; key += KEYS) {
                 const float * from = keys + key * shape.key_size;
-                multiply_keys<KEYS, 2, SIZE>(turned + row + at * LANES, stride, from, shape.key_size, scores + key * score_stride + at * LANES, score_stride);
+                multiply_keys<KEYS, 2, SIZE>(queries + row + at * LANES, stride, from, shape.key_size, scores + key * score_stride + at * LANES, score_stride);
             }
         }
         for (; at < vectors; at++) {
             for (int key = 0; key < CHUNK; key += KEYS) {
                 const float * from = keys + key * shape.key_size;
-                multiply_keys<KEYS, 1, SIZE>(turned + row + at * LANES, stride, from, shape.key_size, scores + key * score_stride + at * LANES, score_stride);
+                multiply_keys<KEYS, 1, SIZE>(queries + row + at * LANES, stride, from, shape.key_size, scores + key * score_stride + at * LANES, score_stride);
             }
         }
     }
@@ -510,34 +452,35 @@ class Tile {
     void hide(const uint64_t * seen, const int32_t * cells, int here, float * from, int64_t score_stride) {
         for (int i = 0; i < here; i++) {
             if (!(seen[cells[i] / 64] >> (cells[i] % 64) & 1)) {
-                for (int each = 0; each < shape.rows_each; each++) {
+                for (int each = 0; each < heads; each++) {
                     from[i * score_stride + each] = -INFINITY;
                 }
             }
         }
     }
 
-    // Scores become weights; what was summed before is put right where a larger score has come. Rows beyond ``count`` are computed along and mean nothing.
+    // Scores become weights; what was summed before is put right where a larger score has come. All in the order of the cells, and a cell that is not seen adds
+    // nothing: a row's sums are the same whoever is computed with it. Rows beyond ``count`` are computed along and mean nothing.
     void soften(int row, int count, int64_t score_stride) {
         for (int64_t at = 0; at < count; at += LANES) {
-            Vector largest = load(most + row + at);
-            const Vector old = largest;
+            // Where nothing has been seen the largest score is minus infinity: the level is not.
+            Vector largest = all(-20000.0f);
             for (int key = 0; key < CHUNK; key++) {
                 largest = larger(largest, load(scores + key * score_stride + at));
             }
-            const Vector level = largest == -INFINITY ? Vector{} : largest;
-            Vector sum = {};
+            Whole bits;
+            const Vector old = load(most + row + at), level = larger(old, whole(largest, bits) + 1.0f);
+            const Vector kept = power(old, level);
+            Vector sum = load(weight + row + at) * kept;
             for (int key = 0; key < CHUNK; key++) {
-                const Vector share = exponential(load(scores + key * score_stride + at) - level);
+                const Vector share = power(load(scores + key * score_stride + at), level);
                 store(scores + key * score_stride + at, share);
                 sum += share;
             }
-            const Vector kept = exponential(old - level);
             const int here = (int) std::min<int64_t>(LANES, count - at);
-            const Vector weighed = load(weight + row + at) * kept + sum;
             for (int i = 0; i < here; i++) {
-                most[row + at + i] = largest[i];
-                weight[row + at + i] = weighed[i];
+                most[row + at + i] = level[i];
+                weight[row + at + i] = sum[i];
                 before[at + i] = kept[i];
             }
         }
@@ -564,68 +507,32 @@ class Tile {
 
     const ggml_tensor * op;
     const Shape & shape;
-    float *queries, *turned, *keys, *values, *scores, *sums, *most, *weight, *before;
+    float *queries, *keys, *values, *scores, *sums, *most, *weight, *before;
     int64_t head = 0, first = 0, stride = 0;
-    int tokens = 0, rows = 0;
+    int tokens = 0, rows = 0, first_head = 0, heads = 1;
 };
-
-// A row's parts put together.
-void join(const ggml_tensor * op, const Shape & shape, const float * partials, int64_t row) {
-    const float * parts = partials + row * shape.parts * shape.partial();
-    float most = -INFINITY, weight = 0;
-    for (int64_t part = 0; part < shape.parts; part++) {
-        most = std::max(most, parts[part * shape.partial()]);
-    }
-    float * to = (float *) ((char *) op->data + row / shape.heads * op->nb[2] + row % shape.heads * op->nb[1]);
-    std::fill(to, to + shape.value_size, 0.0f);
-    for (int64_t part = 0; part < shape.parts; part++) {
-        const float * from = parts + part * shape.partial();
-        if (from[1] == 0.0f) {
-            continue;
-        }
-        const float share = expf(from[0] - most);
-        weight += share * from[1];
-        for (int64_t d = 0; d < shape.value_size; d++) {
-            to[d] += share * from[2 + d];
-        }
-    }
-    for (int64_t d = 0; weight != 0.0f && d < shape.value_size; d++) {
-        to[d] /= weight;
-    }
-}
 
 class Attention : public ggml::cpu::tensor_traits {
   public:
     bool work_size(int threads, const ggml_tensor * op, size_t & size) override {
         const Shape shape(op);
-        size = sizeof(float) * (threads * shape.scratch() + shape.partials() + 16);
+        size = sizeof(float) * (threads * shape.scratch() + 16);
         return true;
     }
 
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
         const Shape shape(op);
-        float * memory = (float *) (((uintptr_t) params->wdata + 63) / 64 * 64);
-        float * partials = memory + params->nth * shape.scratch();
-        Tile tile(op, shape, memory + params->ith * shape.scratch());
-        const int64_t pieces = shape.key_heads * shape.tiles * shape.parts;
-        for (int64_t piece = params->ith; piece < pieces; piece += params->nth) {
-            const int64_t part = piece / shape.key_heads % shape.parts;
-            tile.begin(piece % shape.key_heads, piece / shape.key_heads / shape.parts);
-            const int64_t end = std::min(shape.cells, (part + 1) * shape.part_cells);
-            for (int64_t cell = part * shape.part_cells; cell < end; cell += RANGE) {
-                tile.see(cell, std::min(cell + RANGE, end));
+        Tile tile(op, shape, (float *) (((uintptr_t) params->wdata + 63) / 64 * 64) + params->ith * shape.scratch());
+        // Where there are fewer pieces than threads, heads that share a key are divided: each reads it for itself.
+        const int64_t whole_pieces = shape.key_heads * shape.tiles;
+        const int64_t slices = std::min<int64_t>(shape.rows_each, (params->nth + whole_pieces - 1) / whole_pieces);
+        for (int64_t piece = params->ith; piece < whole_pieces * slices; piece += params->nth) {
+            const int64_t slice = piece / whole_pieces, rest = piece % whole_pieces;
+            tile.begin(rest % shape.key_heads, rest / shape.key_heads, (int) (shape.rows_each * slice / slices), (int) (shape.rows_each * (slice + 1) / slices));
+            for (int64_t cell = 0; cell < shape.cells; cell += RANGE) {
+                tile.see(cell, std::min(cell + RANGE, shape.cells));
             }
-            if (shape.parts == 1) {
-                tile.finish();
-            } else {
-                tile.keep(partials, part);
-            }
-        }
-        if (shape.parts > 1) {
-            ggml_barrier(params->threadpool);
-            for (int64_t row = params->ith; row < shape.tokens * shape.heads; row += params->nth) {
-                join(op, shape, partials, row);
-            }
+            tile.finish();
         }
         return true;
     }
