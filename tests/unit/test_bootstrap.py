@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from inference.kernels import library
 from project.bootstrap import __main__ as commands
-from project.bootstrap import browser, compiler, llama, llama_server, node, python_env, steps
+from project.bootstrap import browser, compiler, kernels, llama, llama_server, node, python_env, steps
 from project.bootstrap.steps import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -340,8 +341,62 @@ def test_an_engine_that_works_in_no_form_is_a_plain_error(cache: Path, monkeypat
     assert probes.builds == [False]
 
 
+@pytest.fixture
+def beside(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the compiled library lies in, for kernels that never come to be tried."""
+    folder = cache / "lib"
+    folder.mkdir()
+    (folder / kernels.NAME.replace("ensemble-kernels", "ggml-cpu")).touch()
+    monkeypatch.setattr(kernels, "CACHE", cache)
+    monkeypatch.setattr(llama, "libraries", lambda: folder)
+    monkeypatch.setattr(llama, "embedded_model", lambda: Path(__file__))
+    steps.write(llama.RECORD, '{"native": true}')
+    return folder
+
+
+@pytest.mark.parametrize("fault", ["does not compile", "does not work", "hangs"])
+def test_kernels_that_fail_are_said_left_out_and_not_tried_at_every_start(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    source = beside / "kernel.cpp"
+    source.write_text("this is no C++" if fault == "does not compile" else 'extern "C" int ensemble() { return 1; }')
+    monkeypatch.setattr(kernels, "SOURCES", [source])
+    monkeypatch.setattr(kernels, "_links", list)
+    tried: list[Path] = []
+
+    def attempt(model: Path) -> bool:
+        tried.append(beside / kernels.NAME)
+        assert tried[-1].is_file()
+        if fault == "hangs":
+            raise subprocess.TimeoutExpired("the trial", 1)
+        return False
+
+    monkeypatch.setattr(kernels, "_try", attempt)
+    kernels.prepare()
+    assert "llama.cpp's own is used" in capsys.readouterr().out
+    assert not (beside / kernels.NAME).exists()
+    assert len(tried) == (fault != "does not compile")
+    kernels.prepare()
+    assert not capsys.readouterr().out
+    # Another source, or another library beside it, is tried again.
+    monkeypatch.setattr(kernels, "_try", lambda model: True)
+    source.write_text('extern "C" int ensemble() { return 2; }')
+    kernels.prepare()
+    assert (beside / kernels.NAME).is_file()
+
+
+def test_kernels_are_for_the_processor_itself(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled for any x86-64 processor they would be slower than llama.cpp's."""
+    steps.write(llama.RECORD, '{"native": false}')
+    monkeypatch.setattr(kernels, "SOURCES", [])
+    monkeypatch.setattr(compiler, "find", lambda: compiler.Compiler(cxx="c++", version="", gcc=12, x86_64=True))
+    monkeypatch.setattr(kernels, "_try", lambda model: pytest.fail("it was compiled"))
+    kernels.prepare()
+    assert not (beside / kernels.NAME).exists()
+
+
 @pytest.mark.skipif(llama.embedded_model() is None, reason="there is no embedded model yet")
-@pytest.mark.parametrize("flags", [[], ["--no-extra-buffers"]])
+@pytest.mark.parametrize("flags", [[], ["--no-extra-buffers"], *([["--kernels"]] if library().is_file() else [])])
 def test_the_probe_finds_the_engine_sound(flags: list[str]) -> None:
     command = [sys.executable, "-m", "inference.probe", str(llama.embedded_model()), *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
