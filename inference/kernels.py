@@ -36,7 +36,7 @@ def identity() -> str:
 
 
 def use(on: bool = True) -> Own:
-    """Not beside a computation. llama.cpp looks but once, as the first model is loaded, where weights may be kept: before that it has to be on."""
+    """Not beside a computation. llama.cpp looks but once, as the first model is loaded, where weights may be kept: this comes before that, on or off."""
     try:
         own = ctypes.CDLL(str(library()))
     except OSError:

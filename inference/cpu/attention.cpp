@@ -85,9 +85,9 @@ inline Vector whole(Vector x, Whole & bits) {
 }
 
 // 2^(x - level) for a whole ``level``: that of x, to the last bit or two, times a power of two that changes no digit, so that it does not matter when the
-// level rose. 0 where it would be below 2^-126, for minus infinity too.
+// level rose. 0 where it would be below 2^-126, for minus infinity too. What is no number stays none.
 inline Vector power(Vector x, Vector level) {
-    const Vector held = larger(x, all(-30000.0f));
+    const Vector least = all(-4100000.0f), held = x < least ? least : x;
     Whole bits;
     const Vector turns = whole(held, bits), rest = (held - turns) * 0.69314718055994531f;
     Vector sum = all(1.9875691500e-4f);  // Cephes
@@ -185,8 +185,9 @@ void look(const ggml_fp16_t * mask, int64_t cells, uint64_t * words) {
         if (here == 64) {
 #if defined(__AVX512BW__)
             const __m512i unseen = _mm512_set1_epi16((short) 0xFC00);
-            bits = _mm512_cmpneq_epi16_mask(_mm512_loadu_si512(mask + 64 * word), unseen);
-            bits |= (uint64_t) _mm512_cmpneq_epi16_mask(_mm512_loadu_si512(mask + 64 * word + 32), unseen) << 32;
+            const __mmask32 first = _mm512_cmpneq_epi16_mask(_mm512_loadu_si512(mask + 64 * word), unseen);
+            // Put together as masks: where GCC 12 keeps a half in memory it writes 4 bytes of 8 and reads all.
+            bits = _mm512_kunpackd(_mm512_cmpneq_epi16_mask(_mm512_loadu_si512(mask + 64 * word + 32), unseen), first);
 #else
             for (int i = 0; i < 64; i++) {
                 bits |= (uint64_t) (mask[64 * word + i] != 0xFC00) << i;
@@ -303,8 +304,10 @@ class Tile {
         before = weight + padded(shape.tile_rows()) + LANES;
     }
 
-    // ``from`` and ``to``: which of the heads that share the key.
-    void begin(int64_t key_head, int64_t tile, int from, int to) {
+    // ``from`` and ``to``: which of the heads that share the key. ``together``: whether tokens that see mostly the same are computed together.
+    void begin(int64_t key_head, int64_t tile, int from, int to, bool together) {
+        may_group = together;
+        grouped = false;
         head = key_head;
         first_head = from;
         heads = to - from;
@@ -348,7 +351,7 @@ class Tile {
             uint64_t together[WORDS];
             memcpy(together, seen[token], sizeof together);
             int size = counts[token], last = token + 1;
-            for (; last < tokens; last++) {
+            for (; may_group && last < tokens; last++) {
                 int common = 0;
                 for (int i = 0; i < WORDS; i++) {
                     common += __builtin_popcountll(together[i] & seen[last][i]);
@@ -361,21 +364,26 @@ class Tile {
                 }
                 size += counts[last] - common;
             }
+            grouped |= last > token + 1;
             take(token, last, begin, together, size, seen, counts);
             token = last;
         }
     }
 
-    // Writes the tokens' results where the operation wants them.
-    void finish() {
+    // Writes the tokens' results where the operation wants them. False where one is no number, and may not be so but for a token computed with it: a cell that is
+    // not seen weighs nothing, but nothing times infinity is no number.
+    bool finish() {
+        float all = 0;
         for (int row = 0; row < rows; row++) {
             const float share = weight[row] == 0.0f ? 0.0f : 1.0f / weight[row];
             const float * from = sums + row * shape.value_size;
             float * to = (float *) ((char *) op->data + token(row) * op->nb[2] + query_head(row) * op->nb[1]);
             for (int64_t d = 0; d < shape.value_size; d++) {
                 to[d] = share * from[d];
+                all += 0 * to[d];
             }
         }
+        return all == 0 || !grouped;
     }
 
   private:
@@ -464,7 +472,7 @@ class Tile {
     void soften(int row, int count, int64_t score_stride) {
         for (int64_t at = 0; at < count; at += LANES) {
             // Where nothing has been seen the largest score is minus infinity: the level is not.
-            Vector largest = all(-20000.0f);
+            Vector largest = all(-4000000.0f);
             for (int key = 0; key < CHUNK; key++) {
                 largest = larger(largest, load(scores + key * score_stride + at));
             }
@@ -510,6 +518,7 @@ class Tile {
     float *queries, *keys, *values, *scores, *sums, *most, *weight, *before;
     int64_t head = 0, first = 0, stride = 0;
     int tokens = 0, rows = 0, first_head = 0, heads = 1;
+    bool may_group = true, grouped = false;
 };
 
 class Attention : public ggml::cpu::tensor_traits {
@@ -528,11 +537,15 @@ class Attention : public ggml::cpu::tensor_traits {
         const int64_t slices = std::min<int64_t>(shape.rows_each, (params->nth + whole_pieces - 1) / whole_pieces);
         for (int64_t piece = params->ith; piece < whole_pieces * slices; piece += params->nth) {
             const int64_t slice = piece / whole_pieces, rest = piece % whole_pieces;
-            tile.begin(rest % shape.key_heads, rest / shape.key_heads, (int) (shape.rows_each * slice / slices), (int) (shape.rows_each * (slice + 1) / slices));
-            for (int64_t cell = 0; cell < shape.cells; cell += RANGE) {
-                tile.see(cell, std::min(cell + RANGE, shape.cells));
-            }
-            tile.finish();
+            const int from = (int) (shape.rows_each * slice / slices), to = (int) (shape.rows_each * (slice + 1) / slices);
+            const auto compute = [&](bool together) {
+                tile.begin(rest % shape.key_heads, rest / shape.key_heads, from, to, together);
+                for (int64_t cell = 0; cell < shape.cells; cell += RANGE) {
+                    tile.see(cell, std::min(cell + RANGE, shape.cells));
+                }
+                return tile.finish();
+            };
+            compute(true) || compute(false);
         }
         return true;
     }

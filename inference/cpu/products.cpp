@@ -338,7 +338,8 @@ class Quantised {
             const __m512i one = _mm512_cvtps_epi32(_mm512_mul_ps(first, inverse)), two = _mm512_cvtps_epi32(_mm512_mul_ps(second, inverse));
             _mm_storeu_si128((__m128i *) (numbers + BLOCK * place), _mm512_cvtepi32_epi8(one));
             _mm_storeu_si128((__m128i *) (numbers + BLOCK * place + 16), _mm512_cvtepi32_epi8(two));
-            scales[place] = most / 127;
+            // What is no number has no place among bytes, and must not be lost: the run that it spoils has to fail.
+            scales[place] = _mm512_cmp_ps_mask(first, second, _CMP_UNORD_Q) ? NAN : most / 127;
             sums[2 * place] = _mm512_reduce_add_epi32(one);
             sums[2 * place + 1] = _mm512_reduce_add_epi32(two);
         }
@@ -391,7 +392,8 @@ ggml_backend_buffer_type type = {};
 class Weights : public ggml::cpu::extra_buffer_type {
   public:
     bool supports_op(ggml_backend_dev_t, const ggml_tensor * op) override {
-        if (!on || op->op != GGML_OP_MUL_MAT || !op->src[0]->buffer || op->src[0]->buffer->buft != &type || ggml_n_dims(op->src[0]) != 2) {
+        // ``on`` is about where weights are placed; what has been placed here stays.
+        if (op->op != GGML_OP_MUL_MAT || (!on && !op->src[0]->data) || !op->src[0]->buffer || op->src[0]->buffer->buft != &type || ggml_n_dims(op->src[0]) != 2) {
             return false;
         }
         const Way * format = way(op->src[0]->type);
@@ -456,7 +458,7 @@ ggml_backend_buffer_t allocate(ggml_backend_buffer_type_t buft, size_t size) {
 // The buffer type that models loaded from now on find first, with ``on``; null where this processor has no way for it.
 extern "C" void * ensemble_products(int on) {
     auto & types = ggml_backend_cpu_get_extra_buffer_types();
-    if (on && !type.context) {
+    if (!type.context) {
         type.iface.get_name = name;
         type.iface.alloc_buffer = allocate;
         type.iface.get_alignment = alignment;

@@ -24,8 +24,8 @@ def prepare() -> None:
     model = llama.embedded_model()
     if found is None or model is None or not beside.exists():
         return
-    native = bool(llama.record().get("native"))
-    inputs = [found.version, compiler.cpu(), native, SOURCES, beside.resolve().stat().st_mtime_ns]
+    native, extra = bool(llama.record().get("native")), bool(llama.record().get("use_extra_bufts", True))
+    inputs = [found.version, compiler.cpu(), native, extra, SOURCES, beside.resolve().stat().st_mtime_ns]
     if steps.is_fresh(STEP, inputs):
         return
     steps.begin(STEP)
@@ -34,9 +34,12 @@ def prepare() -> None:
         say("Compiling what makes the engine fast on this processor (about ten seconds)")
         try:
             steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *SOURCES, "-o", target, *_links()], env=llama.environment(found))
-            works = _try(model)
+            works = _try(model, extra)
         except (Problem, subprocess.TimeoutExpired):
             works = False
+        except BaseException:
+            target.unlink(missing_ok=True)  # nobody has tried it
+            raise
         if not works:
             target.unlink(missing_ok=True)
             say(f"  it does not work here, so llama.cpp's own is used; the details are in .cache/log/{STEP}.log")
@@ -55,8 +58,8 @@ def _links() -> list[str]:
     return ["-L", str(llama.libraries()), "-lggml-cpu", "-lggml-base", f"-Wl,-rpath,{here}"]
 
 
-def _try(model: Path) -> bool:
+def _try(model: Path, extra: bool) -> bool:
     """In a child process: a native crash takes the whole process with it."""
-    command = [str(python_env.PYTHON), "-m", "inference.probe", str(model), "--kernels"]
+    command = [str(python_env.PYTHON), "-m", "inference.probe", str(model), "--kernels", *([] if extra else ["--no-extra-buffers"])]
     with (CACHE / "log" / f"{STEP}.log").open("a", encoding="utf-8") as log:
         return subprocess.run(command, cwd=ROOT, stdout=log, stderr=log, timeout=TRY_S).returncode == 0

@@ -138,6 +138,33 @@ def test_a_token_gets_the_same_sums_whoever_is_beside_it(kind: int) -> None:
         assert np.array_equal(computed(queries[one], keys[own], values[own], np.ones((1, own.sum()), bool), kind, 2, own=True)[0], together[token])
 
 
+@pytest.mark.parametrize("mask", ["streams", "forks", "guesses"])
+@pytest.mark.parametrize("fault", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["queries", "keys", "values"])
+def test_what_is_no_number_is_not_lost_and_harms_nobody_else(where: str, fault: float, mask: str) -> None:
+    """The engine knows a model's fault by its logits. Others are computed with it, but do not see its cell."""
+    rng = np.random.default_rng(9)
+    made = {"queries": rng.standard_normal((8, 14, 64)), "keys": rng.standard_normal((800, 2, 64)), "values": rng.standard_normal((800, 2, 64))}
+    seen = masks(mask, 8, 800, rng)
+    last = 7
+    # A cell that the last token alone sees.
+    cell = int(np.flatnonzero(seen[last] & ~seen[:last].any(axis=0))[-1])
+    made[where][last if where == "queries" else cell, 0, 5] = fault
+    found = computed(made["queries"], made["keys"], made["values"], seen, F16, 2, own=True)
+    if where != "keys" or np.isnan(fault):  # an infinite score is a certainty, or none
+        assert not np.isfinite(found[last]).all()
+    assert np.isfinite(found[:last]).all()
+
+
+def test_very_low_scores_weigh_as_low_ones() -> None:
+    rng = np.random.default_rng(10)
+    queries, keys, values = rng.standard_normal((2, 2, 32)), rng.standard_normal((90, 1, 32)), rng.standard_normal((90, 1, 32))
+    queries[:, :, 0], keys[:, :, 0] = -1000, 1000  # about -180 000 each
+    seen = np.ones((2, 90), bool)
+    found = computed(queries, keys, values, seen, F16, 1, own=True)
+    assert np.abs(found - exact(queries, kept(keys, F16), kept(values, F16), seen)).max() < 0.05
+
+
 def test_the_engine_takes_it_where_nothing_else_was_chosen() -> None:
     """What the engine's own tests run with."""
     made = native.Context(EMBEDDED_MODEL, context=256, sequences=1, batch=64, threads=1, extra_buffers=True)

@@ -83,6 +83,18 @@ def test_a_token_gets_the_same_sums_whoever_is_beside_it(kind: Type) -> None:
         assert np.array_equal(products(kind, raw, 1024, tokens[number : number + 1], threads)[0], together[number])
 
 
+@pytest.mark.parametrize("fault", [np.nan, np.inf])
+def test_what_is_no_number_is_not_lost(fault: float) -> None:
+    """The engine knows a model's fault by its logits."""
+    rng = np.random.default_rng(4)
+    tokens = rng.standard_normal((3, 256)).astype(np.float32)
+    for place in (0, 17, 255):
+        tokens[1, place] = fault
+        found = products(Type.Q8_0, matrix(Type.Q8_0, 32, 256, rng), 256, tokens, 1)
+        assert not np.isfinite(found[1]).any()
+        assert np.isfinite(found[[0, 2]]).all()
+
+
 def test_the_embedded_model_answers_as_with_llama_cpp_alone() -> None:
     """Close: its own products sum the same numbers in another order. The first model of a process decides which buffers there are, so ours comes first."""
 

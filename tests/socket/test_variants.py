@@ -236,17 +236,17 @@ async def test_nobody_is_offered_what_they_are_not_there_for(server: Server) -> 
 
 
 async def test_what_nobody_asked_for_goes_with_its_person_and_makes_way_for_their_next_run(server: Server) -> None:
-    session = server.session(("greet.py", LONG))
+    session = server.session(("greet.py", LONG), ("again.py", LONG))
     async with join(server, session) as grace:
         await grace.ready("greet.py")
         async with join(server, session, name="Ada") as ada:
-            file = await ada.ready("greet.py")
+            file, again = await ada.ready("greet.py"), await ada.ready("again.py")
             # Another run of hers waits already: she is about that.
             ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
             ada.send("run.start", instruction=DOCSTRING, file=file, selection=CARET)
             await grace.wait(lambda: len([m for m in grace.messages if m["type"] == "run.card"]) == 2)
             await grace.wait(lambda: str(grace.text_of("greet.py")) == BEFORE + GREETED)
             assert not [m for m in grace.messages if m["type"] == "variants.started"]
-            ada.send("run.start", instruction=UNSURE, file=file, selection=CARET)
+            ada.send("run.start", instruction=UNSURE, file=again, selection=CARET)
             offer = await grace.message("variants.started", position=0)
         assert (await grace.message("variants.gone", run=offer["run"]))["outcome"] == "dropped"

@@ -364,7 +364,7 @@ def test_kernels_that_fail_are_said_left_out_and_not_tried_at_every_start(
     monkeypatch.setattr(kernels, "_links", list)
     tried: list[Path] = []
 
-    def attempt(model: Path) -> bool:
+    def attempt(model: Path, extra: bool) -> bool:
         tried.append(beside / kernels.NAME)
         assert tried[-1].is_file()
         if fault == "hangs":
@@ -379,7 +379,7 @@ def test_kernels_that_fail_are_said_left_out_and_not_tried_at_every_start(
     kernels.prepare()
     assert not capsys.readouterr().out
     # Another source, or another library beside it, is tried again.
-    monkeypatch.setattr(kernels, "_try", lambda model: True)
+    monkeypatch.setattr(kernels, "_try", lambda model, extra: True)
     source.write_text('extern "C" int ensemble() { return 2; }')
     kernels.prepare()
     assert (beside / kernels.NAME).is_file()
@@ -390,7 +390,7 @@ def test_kernels_are_for_the_processor_itself(beside: Path, monkeypatch: pytest.
     steps.write(llama.RECORD, '{"native": false}')
     monkeypatch.setattr(kernels, "SOURCES", [])
     monkeypatch.setattr(compiler, "find", lambda: compiler.Compiler(cxx="c++", version="", gcc=12, x86_64=True))
-    monkeypatch.setattr(kernels, "_try", lambda model: pytest.fail("it was compiled"))
+    monkeypatch.setattr(kernels, "_try", lambda model, extra: pytest.fail("it was compiled"))
     kernels.prepare()
     assert not (beside / kernels.NAME).exists()
 
