@@ -24,7 +24,7 @@ class Own:
     products: bool
 
 
-def library() -> Path:
+def place() -> Path:
     """Beside llama.cpp's libraries. The set-up leaves it there only where it has been tried."""
     found = find_spec("llama_cpp")
     return Path(found.origin if found and found.origin else SOURCES[0]).parent / "lib" / NAME
@@ -32,13 +32,13 @@ def library() -> Path:
 
 def identity() -> str:
     """Changes with whatever changes their speed."""
-    return hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:12] if library().is_file() else "none"
+    return hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:12] if place().is_file() else "none"
 
 
 def use(on: bool = True) -> Own:
     """Not beside a computation. llama.cpp looks but once, as the first model is loaded, where weights may be kept: this comes before that, on or off."""
     try:
-        own = ctypes.CDLL(str(library()))
+        own = ctypes.CDLL(str(place()))
     except OSError:
         return Own(False, False)
     own.ensemble_products.restype = ctypes.c_void_p

@@ -24,7 +24,7 @@ class Start(ctypes.Structure):
 
 
 def library(name: str) -> ctypes.CDLL:
-    return ctypes.CDLL(str(kernels.library().with_name(kernels.NAME.replace("ensemble-kernels", name))))
+    return ctypes.CDLL(str(kernels.place().with_name(kernels.NAME.replace("ensemble-kernels", name))))
 
 
 class Graph:

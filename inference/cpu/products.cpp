@@ -59,21 +59,21 @@ inline __m512 signed_bytes(const uint8_t * from) { return _mm512_cvtepi32_ps(_mm
 inline __m512i low(__m512i nibbles) { return _mm512_and_si512(nibbles, _mm512_set1_epi8(15)); }
 inline __m512i high(__m512i nibbles) { return low(_mm512_srli_epi16(nibbles, 4)); }
 
-// Moves byte groups of four: ``planes`` of them, from ``offset`` on in each of 16 blocks.
-void gather(const uint8_t * const * rows, int offset, int planes, uint8_t * to) {
+// Puts 16 blocks' groups of SIZE bytes side by side: ``planes`` groups of each, from ``offset`` on.
+template <int SIZE> void gather(const uint8_t * const * rows, int offset, int planes, uint8_t * to) {
     for (int plane = 0; plane < planes; plane++) {
         for (int row = 0; row < WIDE; row++) {
-            memcpy(to + 64 * plane + 4 * row, rows[row] + offset + 4 * plane, 4);
+            memcpy(to + SIZE * (WIDE * plane + row), rows[row] + offset + SIZE * plane, SIZE);
         }
     }
 }
 
-// The same for groups of ``size`` bytes.
-void gather(const uint8_t * const * rows, int offset, int planes, int size, uint8_t * to) {
-    for (int plane = 0; plane < planes; plane++) {
-        for (int row = 0; row < WIDE; row++) {
-            memcpy(to + size * (WIDE * plane + row), rows[row] + offset + size * plane, size);
-        }
+// Adds finished sums of whole numbers to the results, by the scales of 16 rows and of each token.
+template <int COUNT> inline void scaled(const __m512i * sum, __m512 scale, const Tokens<COUNT> & tokens, int64_t block, __m512 * result) {
+#pragma GCC unroll 12
+    for (int t = 0; t < COUNT; t++) {
+        const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(tokens.scale(t, block)));
+        result[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t]), both, result[t]);
     }
 }
 
@@ -83,11 +83,11 @@ struct Q8_0 {
     static constexpr int NUMBERS = 32, BYTES = 34;
 
     static void lay(const uint8_t * const * rows, uint8_t * to) {
-        gather(rows, 2, 8, to);
+        gather<4>(rows, 2, 8, to);
         for (int i = 0; i < 512; i++) {
             to[i] ^= 0x80;
         }
-        gather(rows, 0, 1, 2, to + 512);
+        gather<2>(rows, 0, 1, to + 512);
     }
 
     template <int COUNT> static inline void add(const uint8_t * panel, const Tokens<COUNT> & tokens, int64_t block, __m512 * result) {
@@ -104,11 +104,7 @@ struct Q8_0 {
                 sum[t] = _mm512_dpbusd_epi32(sum[t], weights, tokens.four(t, block, 4 * plane));
             }
         }
-        const __m512 scale = halves(panel + 512);
-#pragma GCC unroll 12
-        for (int t = 0; t < COUNT; t++) {
-            result[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t]), _mm512_mul_ps(scale, _mm512_set1_ps(tokens.scale(t, block))), result[t]);
-        }
+        scaled<COUNT>(sum, halves(panel + 512), tokens, block, result);
     }
 };
 
@@ -116,8 +112,8 @@ struct Q4_0 {
     static constexpr int NUMBERS = 32, BYTES = 18;
 
     static void lay(const uint8_t * const * rows, uint8_t * to) {
-        gather(rows, 2, 4, to);
-        gather(rows, 0, 1, 2, to + 256);
+        gather<4>(rows, 2, 4, to);
+        gather<2>(rows, 0, 1, to + 256);
     }
 
     template <int COUNT> static inline void add(const uint8_t * panel, const Tokens<COUNT> & tokens, int64_t block, __m512 * result) {
@@ -135,11 +131,7 @@ struct Q4_0 {
                 sum[t] = _mm512_dpbusd_epi32(sum[t], second, tokens.four(t, block, 16 + 4 * plane));
             }
         }
-        const __m512 scale = halves(panel + 256);
-#pragma GCC unroll 12
-        for (int t = 0; t < COUNT; t++) {
-            result[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t]), _mm512_mul_ps(scale, _mm512_set1_ps(tokens.scale(t, block))), result[t]);
-        }
+        scaled<COUNT>(sum, halves(panel + 256), tokens, block, result);
     }
 };
 
@@ -148,10 +140,10 @@ struct Q4_K {
     static constexpr int NUMBERS = 256, BYTES = 144;
 
     static void lay(const uint8_t * const * rows, uint8_t * to) {
-        gather(rows, 16, 32, to);
-        gather(rows, 4, 12, 1, to + 2048);
-        gather(rows, 0, 1, 2, to + 2240);
-        gather(rows, 2, 1, 2, to + 2272);
+        gather<4>(rows, 16, 32, to);
+        gather<1>(rows, 4, 12, to + 2048);
+        gather<2>(rows, 0, 1, to + 2240);
+        gather<2>(rows, 2, 1, to + 2272);
     }
 
     template <int COUNT> static inline void add(const uint8_t * panel, const Tokens<COUNT> & tokens, int64_t block, __m512 * result) {
@@ -172,10 +164,10 @@ struct Q4_K {
                     sum[t] = _mm512_dpbusd_epi32(sum[t], weights, tokens.four(t, block + part, 4 * plane));
                 }
             }
+            scaled<COUNT>(sum, part_scale, tokens, block + part, result);
 #pragma GCC unroll 12
             for (int t = 0; t < COUNT; t++) {
-                const float token_scale = tokens.scale(t, block + part), token_sum = token_scale * tokens.sum(t, block + part);
-                result[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t]), _mm512_mul_ps(part_scale, _mm512_set1_ps(token_scale)), result[t]);
+                const float token_sum = tokens.scale(t, block + part) * tokens.sum(t, block + part);
                 result[t] = _mm512_fnmadd_ps(part_least, _mm512_set1_ps(token_sum), result[t]);
             }
         }
@@ -199,9 +191,9 @@ struct Q6_K {
     static constexpr int NUMBERS = 256, BYTES = 210;
 
     static void lay(const uint8_t * const * rows, uint8_t * to) {
-        gather(rows, 0, 48, to);
-        gather(rows, 192, 16, 1, to + 3072);
-        gather(rows, 208, 1, 2, to + 3328);
+        gather<4>(rows, 0, 48, to);
+        gather<1>(rows, 192, 16, to + 3072);
+        gather<2>(rows, 208, 1, to + 3328);
     }
 
     template <int COUNT> static inline void add(const uint8_t * panel, const Tokens<COUNT> & tokens, int64_t block, __m512 * result) {
@@ -235,11 +227,7 @@ struct Q6_K {
                 }
             }
             const __m512 part_scale = _mm512_mul_ps(scale, signed_bytes(panel + 3072 + 16 * (8 * half + 2 * QUARTER + part)));
-#pragma GCC unroll 12
-            for (int t = 0; t < COUNT; t++) {
-                const __m512 both = _mm512_mul_ps(part_scale, _mm512_set1_ps(tokens.scale(t, block + QUARTER)));
-                result[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[t]), both, result[t]);
-            }
+            scaled<COUNT>(sum, part_scale, tokens, block + QUARTER, result);
         }
     }
 };

@@ -17,7 +17,7 @@ from tests.ggml import F16, F32, Array, Pointer, graph
 Q8_0 = 8
 BLOCK = np.dtype([("scale", np.float16), ("values", np.int8, 32)])
 
-pytestmark = pytest.mark.skipif(not kernels.library().is_file(), reason="the set-up found no kernels for this processor")
+pytestmark = pytest.mark.skipif(not kernels.place().is_file(), reason="the set-up found no kernels for this processor")
 
 
 def computed(queries: Array, keys: Array, values: Array, seen: npt.NDArray[np.bool_], kind: int, threads: int, own: bool) -> Array:

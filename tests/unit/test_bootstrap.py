@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.kernels import library
+from inference.kernels import place
 from project.bootstrap import __main__ as commands
 from project.bootstrap import browser, compiler, kernels, llama, llama_server, node, python_env, steps
 from project.bootstrap.steps import Problem
@@ -396,7 +396,7 @@ def test_kernels_are_for_the_processor_itself(beside: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(llama.embedded_model() is None, reason="there is no embedded model yet")
-@pytest.mark.parametrize("flags", [[], ["--no-extra-buffers"], *([["--kernels"]] if library().is_file() else [])])
+@pytest.mark.parametrize("flags", [[], ["--no-extra-buffers"], *([["--kernels"]] if place().is_file() else [])])
 def test_the_probe_finds_the_engine_sound(flags: list[str]) -> None:
     command = [sys.executable, "-m", "inference.probe", str(llama.embedded_model()), *flags]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -232,7 +232,7 @@ def _tuning(path: Path) -> list[tuple[str, str]]:
     if known is None:
         return [("measured", "not yet: ./manage.py model tune, or the first start with it")]
     way = "flash attention" if known.flash else "plain attention"
-    if config.values["ENSEMBLE_KERNELS"] == "auto" and kernels.library().is_file():
+    if config.values["ENSEMBLE_KERNELS"] == "auto" and kernels.place().is_file():
         way += ", kernels for this processor"
     counts = f" at the beginning, then what is fastest of {', '.join(map(str, known.thread_counts))}" if len(known.thread_counts) > 1 else ""
     threads = f"{known.threads} thread(s) to decode and {known.batch_threads} for prompts{counts}; "
