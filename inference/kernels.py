@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-SOURCES = tuple(Path(__file__).with_name("cpu") / name for name in ("attention.cpp", "products.cpp"))
+SOURCES = sorted(path for path in Path(__file__).with_name("cpu").iterdir() if path.suffix in {".cpp", ".h"})
 NAME = "libensemble-kernels.dylib" if sys.platform == "darwin" else "libensemble-kernels.so"
 
 

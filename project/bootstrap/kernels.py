@@ -1,4 +1,4 @@
-"""Our own attention and products for this processor: two files, compiled against llama.cpp's library and tried on the embedded model.
+"""Our own attention and products for this processor, compiled against llama.cpp's library and tried on the embedded model.
 
 The engine uses them where they lie beside that library, so they are left there only where they work; without them llama.cpp's own do.
 """
@@ -12,7 +12,7 @@ from project.bootstrap import compiler, llama, python_env, steps
 from project.bootstrap.steps import CACHE, ROOT, Problem, say
 
 STEP = "llama-kernels"
-SOURCES = [ROOT / "inference" / "cpu" / name for name in ("attention.cpp", "products.cpp")]
+SOURCES = sorted(path for path in (ROOT / "inference" / "cpu").iterdir() if path.suffix in {".cpp", ".h"})
 NAME = "libensemble-kernels.dylib" if sys.platform == "darwin" else "libensemble-kernels.so"
 TRY_S = 120
 
@@ -33,7 +33,7 @@ def prepare() -> None:
     if native or not found.x86_64:  # there is nothing to gain on just any x86-64 processor
         say("Compiling what makes the engine fast on this processor (about ten seconds)")
         try:
-            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *SOURCES, "-o", target, *_links()], env=llama.environment(found))
+            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *(source for source in SOURCES if source.suffix == ".cpp"), "-o", target, *_links()], env=llama.environment(found))
             works = _try(model, extra)
         except (Problem, subprocess.TimeoutExpired):
             works = False

@@ -121,11 +121,13 @@ def test_it_is_as_llama_cpp_computes_it_but_closer() -> None:
 
 
 @pytest.mark.parametrize("kind", [F16, Q8_0])
-def test_a_token_gets_the_same_sums_whoever_is_beside_it(kind: int) -> None:
+@pytest.mark.parametrize("shape", [(14, 2, 64), (4, 2, 64), (3, 3, 96), (8, 2, 128), (16, 1, 32), (40, 2, 64)])
+def test_a_token_gets_the_same_sums_whoever_is_beside_it(kind: int, shape: tuple[int, int, int]) -> None:
     """To the bit: guesses beside it, other people's cells between its own, any number of threads. So replies do not depend on them either."""
+    heads, key_heads, size = shape
     rng = np.random.default_rng(8)
-    queries = rng.standard_normal((21, 14, 64))
-    keys, values = rng.standard_normal((2, 2600, 2, 64))
+    queries = rng.standard_normal((21, heads, size))
+    keys, values = rng.standard_normal((2, 2600, key_heads, size))
     queries[3] *= 40  # its largest score comes late, and is far above the others
     seen = np.concatenate([masks("guesses", 16, 2600, rng), masks("anything", 5, 2600, rng)])
     together = computed(queries, keys, values, seen, kind, 2, own=True)
