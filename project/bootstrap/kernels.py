@@ -33,7 +33,8 @@ def prepare() -> None:
     if native or not found.x86_64:  # there is nothing to gain on just any x86-64 processor
         say("Compiling what makes the engine fast on this processor (about ten seconds)")
         try:
-            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *(source for source in SOURCES if source.suffix == ".cpp"), "-o", target, *_links()], env=llama.environment(found))
+            files = [source for source in SOURCES if source.suffix == ".cpp"]
+            steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *files, "-o", target, *_links()], env=llama.environment(found))
             works = _try(model, extra)
         except (Problem, subprocess.TimeoutExpired):
             works = False
