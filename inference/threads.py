@@ -2,7 +2,7 @@
 
 On a quiet machine more threads are faster; beside other work they wait for each other, and one alone may be many times as fast. Which of the
 two it is changes while people work, and with how many tokens a step decodes. So now and then another count is tried for a few steps, as long
-as trials have lost no more than a hundredth of the time; and where steps have become slow, fewer threads are tried at once.
+as trials have lost no more than a hundredth of the time; and where steps have become slow, fewer threads are tried at once, and as many as before soon after.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ PAUSE = 16
 SHARE, SAVED_S = 0.01, 0.2
 # More threads must be faster by this, for they are cores that people's keystrokes could have.
 WORTH = 1.05
-# So much slower than before, and fewer threads are tried at once. So much slower than the others, and a trial is over.
-SLOWER, HOPELESS = 1.3, 1.5
+# Steps have become slow where, beyond SLOWER times the usual, LOST usual steps' time was lost lately; no one step says more than MOST times the usual, for a core
+# may be taken away for a moment.
+SLOWER, LOST, MOST = 1.15, 5.0, 3.0
+# So much slower than the others, and a trial is over: of fewer threads, and of more, whose first steps are slow.
+HOPELESS_LESS, HOPELESS_MORE = 1.25, 3.0
+# What made steps slow has often passed soon: so many trials of more threads cost no credit then, the first after PAUSE steps, each other after LONGER times as many.
+RETRIES, LONGER = 3, 8
 
 
 @dataclass(eq=False)
@@ -33,12 +38,17 @@ class Kind:
     count: int
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     usual: float = 0.0
+    lost: float = 0.0
     tried: int = 0  # the count on trial, 0 outside of one
     trial: list[float] = field(default_factory=list)
+    left: int = 0  # steps of the trial
     steps: int = 0
     credit: float = 0.0
     upwards: bool = True
     falling: bool = False  # steps have become slow: fewer threads are tried until that is no better
+    retries: int = 0
+    pause: int = PAUSE
+    cold: bool = False  # threads that slept must wake in the next step, which may take as long as twenty others
 
 
 class Threads:
@@ -65,12 +75,16 @@ class Threads:
         kind = self._kind(size)
         expected = self._expected(size)
         time = seconds / expected
+        cold, kind.cold = kind.cold, False
         if kind.tried:
-            kind.trial.append(time)
             now = median(kind.recent)
             kind.credit -= max(0.0, time - now) * expected
-            if len(kind.trial) == TRIED or time > HOPELESS * now:
+            kind.trial += [] if cold else [time]
+            kind.left -= 1
+            if not kind.left or (not cold and time > (HOPELESS_MORE if kind.tried > kind.count else HOPELESS_LESS) * now):
                 self._decide(kind, now)
+            return False
+        if cold:
             return False
         kind.recent.append(time)
         kind.steps += 1
@@ -78,14 +92,16 @@ class Threads:
         if len(kind.recent) < COMPARED:
             return True
         now = median(kind.recent)
-        slow = kind.usual > 0 and now > SLOWER * kind.usual
-        kind.usual = now if slow or not kind.usual else kind.usual + 0.1 * (now - kind.usual)
+        kind.usual = kind.usual or now
+        kind.lost = max(0.0, kind.lost + min(time / kind.usual, MOST) - SLOWER)
+        slow = kind.lost > LOST
+        kind.usual, kind.lost = (now, 0.0) if slow else (kind.usual + 0.1 * (now - kind.usual), kind.lost)
         place = self._counts.index(kind.count)
         kind.falling = (kind.falling or slow) and place > 0
         if kind.falling:
             self._try(kind, place - 1)
-        elif kind.steps >= PAUSE and kind.credit >= 0:
-            kind.upwards = not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0
+        elif kind.steps >= kind.pause and (kind.retries or kind.credit >= 0):
+            kind.upwards = bool(kind.retries) or (not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0)
             self._try(kind, place + (1 if kind.upwards else -1))
         return True
 
@@ -94,14 +110,23 @@ class Threads:
 
     def _try(self, kind: Kind, place: int) -> None:
         kind.tried = self._counts[place]
+        kind.cold = kind.tried > kind.count
         kind.trial.clear()
+        kind.left = TRIED
 
     def _decide(self, kind: Kind, now: float) -> None:
-        tried = max(kind.trial) if len(kind.trial) < TRIED else median(kind.trial)
-        if tried * WORTH < now if kind.tried > kind.count else tried <= now * WORTH:
+        more = kind.tried > kind.count
+        # A step that waits for its core says little of how fast more of them are, and one that is hopeless all of how fast fewer.
+        tried = min(kind.trial) if more else max(kind.trial) if kind.left else median(kind.trial)
+        if tried * WORTH < now if more else tried <= now * WORTH:
             kind.count = kind.tried
-            kind.usual = tried
+            kind.usual, kind.lost = tried, 0.0
             kind.recent.clear()
+            kind.retries, kind.pause = RETRIES if kind.falling else 0, PAUSE
         else:
+            kind.cold = not more
+            if more and kind.retries:
+                kind.retries -= 1
+                kind.pause = kind.pause * LONGER if kind.retries else PAUSE
             kind.falling = False
         kind.steps = kind.tried = 0

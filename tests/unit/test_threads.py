@@ -63,6 +63,31 @@ def test_trials_that_are_lost_cost_a_small_share(worse: float, seed: int) -> Non
     assert lost < 20_000 * max(1.5 * SHARE, 0.03 if worse < 1.5 else 0.0) + TRIED * 2 * worse
 
 
+def test_a_short_disturbance_costs_the_second_core_for_a_moment_only() -> None:
+    """Though its first step takes long: a thread that slept must be woken, and the machine may have given its core away."""
+    threads = Threads([1, 2], (2, 2), COSTS.measured)
+    work(threads, 1, QUIET, 100)
+    work(threads, 1, {count: 3 * seconds for count, seconds in BUSY.items()}, 12)
+    assert threads.choose(1) == 1
+    chosen = []
+    for _ in range(60):
+        count = threads.choose(1)
+        waking = count == 2 and chosen[-1:] == [1]
+        chosen.append(count)
+        threads.took(1, 0.25 if waking else QUIET[1, count])
+    assert chosen[-30:].count(2) > 25
+
+
+def test_a_core_that_is_away_for_a_moment_changes_nothing() -> None:
+    threads = Threads([1, 2], (2, 2), COSTS.measured)
+    chosen = []
+    for _ in range(30):
+        chosen += work(threads, 1, QUIET, 25)
+        for slow in (20.0, 1.0, 1.0, 2.0, 2.0, 1.6):
+            chosen += work(threads, 1, QUIET, 1, lambda slow=slow: slow)
+    assert chosen.count(2) > 0.95 * len(chosen)
+
+
 def test_what_is_in_between_is_found_from_both_sides_and_a_busy_machine_at_once() -> None:
     machine = {(1, 1): 3.0, (1, 2): 2.0, (1, 4): 1.5, (1, 8): 2.5}
     busy = {(1, 1): 3.0, (1, 2): 6.0, (1, 4): 9.0, (1, 8): 20.0}
