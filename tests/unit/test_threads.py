@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import groupby
 
 import pytest
 
@@ -85,7 +86,8 @@ def test_a_core_that_is_away_for_a_moment_changes_nothing() -> None:
         chosen += work(threads, 1, QUIET, 25)
         for slow in (20.0, 1.0, 1.0, 2.0, 2.0, 1.6):
             chosen += work(threads, 1, QUIET, 1, lambda slow=slow: slow)
-    assert chosen.count(2) > 0.95 * len(chosen)
+    # Trials of one thread, and nothing more.
+    assert max(len(list(run)) for count, run in groupby(chosen) if count == 1) <= TRIED
 
 
 def test_what_is_in_between_is_found_from_both_sides_and_a_busy_machine_at_once() -> None:
