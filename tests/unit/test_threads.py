@@ -83,7 +83,7 @@ def test_a_core_that_is_away_for_a_moment_changes_nothing() -> None:
     threads = Threads([1, 2], (2, 2), COSTS.measured)
     chosen = []
     for _ in range(30):
-        chosen += work(threads, 1, QUIET, 25)
+        chosen += work(threads, 1, QUIET, 60)
         for slow in (20.0, 1.0, 1.0, 2.0, 2.0, 1.6):
             chosen += work(threads, 1, QUIET, 1, lambda slow=slow: slow)
     # Trials of one thread, and nothing more.
