@@ -77,7 +77,8 @@ class Threads:
         time = seconds / expected
         cold, kind.cold = kind.cold, False
         if kind.tried:
-            now = median(kind.recent)
+            # A moment's noise is no reason: where steps have become slow for good, the usual is what they take now.
+            now = min(median(kind.recent), kind.usual)
             kind.credit -= max(0.0, time - now) * expected
             kind.trial += [] if cold else [time]
             kind.left -= 1
