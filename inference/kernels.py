@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-SOURCES = sorted(path for path in Path(__file__).with_name("cpu").iterdir() if path.suffix in {".cpp", ".h"})
+SOURCES = sorted(path for path in Path(__file__).with_name("cpu").iterdir() if path.suffix in {".cpp", ".h"} and path.name[0] != ".")
 NAME = "libensemble-kernels.dylib" if sys.platform == "darwin" else "libensemble-kernels.so"
 
 

@@ -27,8 +27,10 @@ WORTH = 1.05
 SLOWER, LOST, MOST = 1.15, 5.0, 3.0
 # So much slower than the others, and a trial is over: of fewer threads, and of more, whose first steps are slow.
 HOPELESS_LESS, HOPELESS_MORE = 1.25, 3.0
-# What made steps slow has often passed soon: so many trials of more threads cost no credit then, the first after PAUSE steps, each other after LONGER times as many.
+# What made steps slow has often passed soon: so many trials of more threads need no credit then, the first after PAUSE steps, each other after LONGER times as many.
+# More threads that are given up again before LASTS steps count as such a trial, and what they have lost is taken from the credit.
 RETRIES, LONGER = 3, 8
+LASTS = PAUSE * LONGER**2
 
 
 @dataclass(eq=False)
@@ -46,8 +48,12 @@ class Kind:
     credit: float = 0.0
     upwards: bool = True
     falling: bool = False  # steps have become slow: fewer threads are tried until that is no better
+    before: int = 0  # as many as there were when they were given up, until that many have lasted again
     retries: int = 0
     pause: int = PAUSE
+    fewer: float = 0.0  # a step's time before more threads were taken lately, 0 where that has lasted...
+    raised: int = 0  # ... steps since
+    spent: float = 0.0  # ... and seconds lost since
     cold: bool = False  # threads that slept must wake in the next step, which may take as long as twenty others
 
 
@@ -96,13 +102,24 @@ class Threads:
         kind.usual = kind.usual or now
         kind.lost = max(0.0, kind.lost + min(time / kind.usual, MOST) - SLOWER)
         slow = kind.lost > LOST
-        kind.usual, kind.lost = (now, 0.0) if slow else (kind.usual + 0.1 * (now - kind.usual), kind.lost)
+        if slow:
+            kind.usual, kind.lost = now, 0.0
+        elif now < SLOWER * kind.usual:
+            kind.usual += 0.1 * (now - kind.usual)
+        if kind.fewer:
+            kind.raised += 1
+            kind.spent += (time - kind.fewer) * expected
+            if kind.raised == LASTS:
+                kind.fewer = 0.0
+                kind.before = kind.before if kind.count < kind.before else 0
         place = self._counts.index(kind.count)
         kind.falling = (kind.falling or slow) and place > 0
         if kind.falling:
             self._try(kind, place - 1)
-        elif kind.steps >= kind.pause and (kind.retries or kind.credit >= 0):
-            kind.upwards = bool(kind.retries) or (not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0)
+            return True
+        back = kind.count < kind.before and bool(kind.retries or kind.fewer)
+        if kind.steps >= (kind.pause if back and not kind.fewer else PAUSE) and (back or kind.credit >= 0):
+            kind.upwards = back or (not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0)
             self._try(kind, place + (1 if kind.upwards else -1))
         return True
 
@@ -120,14 +137,33 @@ class Threads:
         # A step that waits for its core says little of how fast more of them are, and one that is hopeless all of how fast fewer.
         tried = min(kind.trial) if more else max(kind.trial) if kind.left else median(kind.trial)
         if tried * WORTH < now if more else tried <= now * WORTH:
+            if more:
+                kind.fewer, kind.raised, kind.spent = now, 0, 0.0
+            elif kind.falling:
+                self._give_up(kind)
+            else:
+                kind.before, kind.fewer = 0, 0.0
             kind.count = kind.tried
             kind.usual, kind.lost = tried, 0.0
             kind.recent.clear()
-            kind.retries, kind.pause = RETRIES if kind.falling else 0, PAUSE
         else:
             kind.cold = not more
-            if more and kind.retries:
-                kind.retries -= 1
-                kind.pause = kind.pause * LONGER if kind.retries else PAUSE
             kind.falling = False
+            if more and kind.count < kind.before:
+                self._failed(kind)
         kind.steps = kind.tried = 0
+
+    def _give_up(self, kind: Kind) -> None:
+        """Fewer threads are taken where steps have become slow."""
+        kind.before = max(kind.before, kind.count)
+        if kind.fewer:
+            kind.credit -= max(0.0, kind.spent)
+            kind.fewer = 0.0
+            self._failed(kind)
+        else:
+            kind.retries, kind.pause = RETRIES, PAUSE
+
+    def _failed(self, kind: Kind) -> None:
+        """The way back to more threads."""
+        kind.retries = max(0, kind.retries - 1)
+        kind.pause *= LONGER

@@ -27,7 +27,7 @@ namespace {
 constexpr int MOST = 12;       // tokens whose sums stay in registers
 constexpr int64_t ALONE = 8192;          // so many numbers each thread quantises for itself rather than waiting for others...
 constexpr int64_t SMALL = 1024 * 1024;   // ... where the matrix has no more than so many, so that it may be shared out beforehand
-constexpr int64_t LEAST = 4;             // panels that a thread takes at a time
+constexpr int64_t LEAST = 4;             // panels that a thread takes at a time where there are enough
 
 // 16 rows of ``size`` numbers with COUNT tokens.
 template <class Format, int COUNT> void multiply(const uint8_t * panel, const int8_t * numbers, const float * scales, const int32_t * sums, int64_t size, float * to, int64_t stride) {
@@ -165,12 +165,13 @@ class Products : public ggml::cpu::tensor_traits {
         }
         ggml_barrier(params->threadpool);
         // Smaller and smaller pieces: large ones are read from memory faster, and at the end nobody waits long for who was held up.
+        const int64_t least = std::max<int64_t>(1, std::min(LEAST, panels / params->nth));
         int64_t piece = 0, begin = 0;
         for (int64_t number = params->ith; begin < panels; number = ggml_threadpool_chunk_add(params->threadpool, 1)) {
             int64_t size = 0;
             for (; piece <= number; piece++) {
                 begin += size;
-                size = std::max<int64_t>(LEAST, 2 * (panels - begin) / (3 * params->nth));
+                size = std::max<int64_t>(least, 2 * (panels - begin) / (3 * params->nth));
             }
             some(begin, std::min(panels, begin + size));
             begin += size;

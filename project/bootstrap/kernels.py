@@ -12,7 +12,7 @@ from project.bootstrap import compiler, llama, python_env, steps
 from project.bootstrap.steps import CACHE, ROOT, Problem, say
 
 STEP = "llama-kernels"
-SOURCES = sorted(path for path in (ROOT / "inference" / "cpu").iterdir() if path.suffix in {".cpp", ".h"})
+SOURCES = sorted(path for path in (ROOT / "inference" / "cpu").iterdir() if path.suffix in {".cpp", ".h"} and path.name[0] != ".")
 NAME = "libensemble-kernels.dylib" if sys.platform == "darwin" else "libensemble-kernels.so"
 TRY_S = 120
 

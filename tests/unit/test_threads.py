@@ -90,6 +90,46 @@ def test_a_core_that_is_away_for_a_moment_changes_nothing() -> None:
     assert max(len(list(run)) for count, run in groupby(chosen) if count == 1) <= TRIED
 
 
+def test_all_that_were_given_up_come_back_though_they_are_slow_to_wake() -> None:
+    quiet = {(1, 1): 0.003, (1, 2): 0.002, (1, 4): 0.0015, (1, 8): 0.0012}
+    busy = {(1, 1): 0.003, (1, 2): 0.006, (1, 4): 0.009, (1, 8): 0.02}
+    threads = Threads([1, 2, 4, 8], (8, 8), float)
+    work(threads, 1, quiet, 300)
+    assert work(threads, 1, busy, 60)[-1] == 1
+    last, chosen = 1, []
+    for _ in range(500):
+        count = threads.choose(1)
+        threads.took(1, quiet[1, count] * (200 if count > last else 1))
+        chosen.append(last := count)
+    assert chosen[-200:].count(8) > 190
+
+
+@pytest.mark.parametrize("busy", [20, 40, 100])
+@pytest.mark.parametrize("slower", [20, 70])
+def test_a_machine_that_is_busy_now_and_then_costs_little_more_than_one_thread(busy: int, slower: int) -> None:
+    threads = Threads([1, 2], (2, 2), float)
+    seconds = 0.0
+    for step in range(20_000):
+        count = threads.choose(1)
+        took = 0.001 if count == 1 else 0.0007 * (slower if step % (2 * busy) < busy else 1)
+        threads.took(1, took)
+        seconds += took
+    assert seconds < 20_000 * 0.001 * 1.1
+
+
+@pytest.mark.parametrize("slower", [1.3, 1.6, 2.0])
+def test_what_lasts_is_noticed_though_no_trial_may_lose_anything(slower: float) -> None:
+    threads = Threads([1, 2], (2, 2), float)
+    machine = {(1, 1): 1.0, (1, 2): 0.9}
+    work(threads, 1, machine, 100)
+    # Waking a thread after a trial of one took long.
+    while threads.choose(1) == 2:
+        threads.took(1, 0.9)
+    threads.took(1, 60.0)
+    assert threads.choose(1) == 2
+    assert 1 in work(threads, 1, {(1, 1): 1.0, (1, 2): 0.9 * slower}, 50)
+
+
 def test_what_is_in_between_is_found_from_both_sides_and_a_busy_machine_at_once() -> None:
     machine = {(1, 1): 3.0, (1, 2): 2.0, (1, 4): 1.5, (1, 8): 2.5}
     busy = {(1, 1): 3.0, (1, 2): 6.0, (1, 4): 9.0, (1, 8): 20.0}
