@@ -48,9 +48,8 @@ class Kind:
     credit: float = 0.0
     upwards: bool = True
     falling: bool = False  # steps have become slow: fewer threads are tried until that is no better
-    before: int = 0  # as many as there were when they were given up, until that many have lasted again
+    before: int = 0  # as many as there were when they were given up
     retries: int = 0
-    pause: int = PAUSE
     fewer: float = 0.0  # a step's time before more threads were taken lately, 0 where that has lasted...
     raised: int = 0  # ... steps since
     spent: float = 0.0  # ... and seconds lost since
@@ -111,14 +110,14 @@ class Threads:
             kind.spent += (time - kind.fewer) * expected
             if kind.raised == LASTS:
                 kind.fewer = 0.0
-                kind.before = kind.before if kind.count < kind.before else 0
         place = self._counts.index(kind.count)
         kind.falling = (kind.falling or slow) and place > 0
         if kind.falling:
             self._try(kind, place - 1)
             return True
         back = kind.count < kind.before and bool(kind.retries or kind.fewer)
-        if kind.steps >= (kind.pause if back and not kind.fewer else PAUSE) and (back or kind.credit >= 0):
+        pause = PAUSE * LONGER ** (RETRIES - kind.retries) if back and not kind.fewer else PAUSE
+        if kind.steps >= pause and (back or kind.credit >= 0):
             kind.upwards = back or (not kind.upwards if 0 < place < len(self._counts) - 1 else place == 0)
             self._try(kind, place + (1 if kind.upwards else -1))
         return True
@@ -150,7 +149,7 @@ class Threads:
             kind.cold = not more
             kind.falling = False
             if more and kind.count < kind.before:
-                self._failed(kind)
+                kind.retries = max(0, kind.retries - 1)
         kind.steps = kind.tried = 0
 
     def _give_up(self, kind: Kind) -> None:
@@ -159,11 +158,6 @@ class Threads:
         if kind.fewer:
             kind.credit -= max(0.0, kind.spent)
             kind.fewer = 0.0
-            self._failed(kind)
+            kind.retries = max(0, kind.retries - 1)
         else:
-            kind.retries, kind.pause = RETRIES, PAUSE
-
-    def _failed(self, kind: Kind) -> None:
-        """The way back to more threads."""
-        kind.retries = max(0, kind.retries - 1)
-        kind.pause *= LONGER
+            kind.retries = RETRIES
