@@ -7,12 +7,12 @@ from inference.options import Options
 from inference.threads import Threads
 
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
-SLICE_S, SMALLEST_SLICE = 0.012, 8
+SLICE_S, SMALLEST_SLICE = 0.012, 4
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
 # What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
 READ_S, READ_SHARE = 0.005, 0.25
-# The fewest tokens of a prompt that tell how fast prompts are.
+# The fewest tokens of a prompt alone that tell how fast prompts are.
 LEAST_LEARNT = 16
 # How much a new measurement changes what is known of the speed.
 WEIGHT = 0.2
@@ -28,13 +28,16 @@ class Speed:
         costs = Costs(dict(options.costs)) if options.costs else None
         self.costs = costs if options.longest_guess else None
         self.prefill_rate = 2000.0
+        self._slice_rate = 0.0  # the same of slices beside streams, which are too short to be as fast; 0 before the first
         self._decode_s = 0.0  # of a step that only decodes
         begin = options.threads, options.batch_threads or options.threads
         self._threads = Threads(options.thread_counts if costs else (), begin, costs.measured if costs else float)
 
     def slice(self, streaming: bool) -> int:
         """Most tokens of prompts in the next step."""
-        return max(SMALLEST_SLICE, int(self.prefill_rate * (SLICE_S if streaming else STEP_S)))
+        if streaming:
+            return max(SMALLEST_SLICE, int((self._slice_rate or self.prefill_rate) * SLICE_S))
+        return int(self.prefill_rate * STEP_S)
 
     def reading_s(self) -> float:
         """How long a text may be read between two steps."""
@@ -51,7 +54,9 @@ class Speed:
             if self.costs and usual:
                 self.costs.took(size, seconds * 1000)
             self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
+        elif prefilled < size:
+            # However few they are: slices that are too long to be learnt from would stay too long.
+            known = self._slice_rate or self.prefill_rate
+            self._slice_rate = known + WEIGHT * (prefilled / max(seconds - self._decode_s, seconds / 4) - known)
         elif prefilled >= LEAST_LEARNT:
-            beside = self._decode_s if prefilled < size else 0.0
-            rate = prefilled / max(seconds - beside, seconds / 4)
-            self.prefill_rate += WEIGHT * (rate - self.prefill_rate)
+            self.prefill_rate += WEIGHT * (prefilled / seconds - self.prefill_rate)
