@@ -13,6 +13,9 @@ from typing import NoReturn
 from project.bootstrap import browser, kernels, llama, llama_server, node, python_env, steps, training
 from project.bootstrap.steps import CACHE, ROOT, Problem, say, warn
 
+# Of the whole suite: files of tests in two processes, one for each core that it counts on. The short ones are the last, so that both end together.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
 
 @contextmanager
 def alone() -> Iterator[None]:
@@ -64,7 +67,7 @@ def test(arguments: list[str]) -> int:
         except Problem as problem:
             warn(f"{problem} What needs a llama-server is not tested.")
     node.put_on_path()  # stock clients run in it
-    return call(python_env.PYTHON, "-m", "pytest", *arguments) or check([])
+    return call(python_env.PYTHON, "-m", "pytest", *(arguments or SIDE_BY_SIDE)) or check([])
 
 
 def check(_: list[str]) -> int:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from project.bootstrap import compiler, llama, python_env, steps
-from project.bootstrap.steps import CACHE, ROOT, Problem, say
+from project.bootstrap.steps import CACHE, ROOT, Passing, Problem, say
 
 STEP = "llama-kernels"
 SOURCES = sorted(path for path in (ROOT / "inference" / "cpu").iterdir() if path.suffix in {".cpp", ".h"} and path.name[0] != ".")
@@ -36,6 +36,9 @@ def prepare() -> None:
             files = [source for source in SOURCES if source.suffix == ".cpp"]
             steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *files, "-o", target, *_links()], env=llama.environment(found))
             works = _try(model, extra)
+        except Passing as problem:
+            target.unlink(missing_ok=True)
+            return say(f"  {problem} Until then llama.cpp's own is used.")
         except (Problem, subprocess.TimeoutExpired):
             works = False
         except BaseException:

@@ -59,6 +59,10 @@ class Problem(Exception):
     """Something a person can put right: one plain line that says what is wrong and the way out."""
 
 
+class Passing(Problem):
+    """One whose cause lies outside of the step, which may work the next time."""
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 
@@ -129,7 +133,7 @@ def run(
 ) -> None:
     """Run one command of `step`: output into .cache/log/<step>.log, `progress` makes a few words from a line of it.
 
-    Raises Problem with the likeliest cause. The command and its children are gone when this returns or raises.
+    Raises Problem with the likeliest cause, Passing where one is known. The command and its children are gone when this returns or raises.
     """
     words = [str(word) for word in command]
     log = CACHE / "log" / f"{step}.log"
@@ -213,5 +217,6 @@ def _failed(step: str, log: Path, beginning: int) -> None:
         text = file.read().decode(errors="replace")
     for line in text.splitlines()[-TAIL_LINES:]:
         warn(f"  | {line}")
-    cause = explain(text) or "the lines above are the end of its log"
-    raise Problem(f"Setting up failed at '{step}': {cause}. (Whole log: {log.relative_to(ROOT)})")
+    cause = explain(text)
+    kind = Passing if cause else Problem
+    raise kind(f"Setting up failed at '{step}': {cause or 'the lines above are the end of its log'}. (Whole log: {log.relative_to(ROOT)})")

@@ -129,6 +129,8 @@ def test_text_written_offline_survives_a_reload(own_server: Server, people: Peop
         page.wait_for_selector(SAVED, timeout=40_000)
         wait_for_text(page, "text.includes('from ada') && text.includes('from grace')")
         assert text_of(page) == "from ada base\nfrom grace\n"
+    # Others see a text before it is stored, and a page asks whoever leaves it meanwhile.
+    ada.wait_for_selector(SAVED)
     ada.reload()
     ada.wait_for_selector(SAVED)
     assert text_of(ada) == "from ada base\nfrom grace\n"

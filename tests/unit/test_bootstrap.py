@@ -385,6 +385,23 @@ def test_kernels_that_fail_are_said_left_out_and_not_tried_at_every_start(
     assert (beside / kernels.NAME).is_file()
 
 
+def test_kernels_that_lacked_memory_are_tried_at_the_next_start(
+    beside: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = beside / "kernel.cpp"
+    source.write_text("#error cc1plus: out of memory")
+    monkeypatch.setattr(kernels, "SOURCES", [source])
+    monkeypatch.setattr(kernels, "_links", list)
+    monkeypatch.setattr(kernels, "_try", lambda model, extra: True)
+    for _ in range(2):
+        kernels.prepare()
+        assert "not enough memory" in capsys.readouterr().out
+        assert not (beside / kernels.NAME).exists()
+    source.write_text("")
+    kernels.prepare()
+    assert (beside / kernels.NAME).is_file()
+
+
 def test_kernels_are_for_the_processor_itself(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled for any x86-64 processor they would be slower than llama.cpp's."""
     steps.write(llama.RECORD, '{"native": false}')
