@@ -1,7 +1,7 @@
 // The CodeMirror view: one for the page, with a state per file. Owns which file is open.
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, indentWithTab } from "@codemirror/commands";
-import { bracketMatching, foldGutter, foldKeymap, indentOnInput, type LanguageSupport } from "@codemirror/language";
+import { bracketMatching, foldGutter, foldKeymap, indentOnInput } from "@codemirror/language";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { Compartment, EditorSelection, EditorState, type Extension } from "@codemirror/state";
 import {
@@ -25,6 +25,7 @@ import type { FileStore } from "./filestore";
 import { flash, flashes } from "./flash";
 import { type Ghost, ghosts, showGhosts } from "./ghost";
 import { look } from "./highlight";
+import { indentation } from "./indentation";
 import { languageFor } from "./languages";
 import type { Selection } from "./protocol";
 import { regions, regionsChanged } from "./regions";
@@ -312,8 +313,7 @@ export class Editor extends ObservableV2<Events> {
     const path = this.#o.files.path(file) ?? "";
     const { name, support } = await languageFor(path, text.toString());
     if (this.#file !== file) return;
-    const extension: LanguageSupport | [] = support ?? [];
-    this.view.dispatch({ effects: this.#language.reconfigure(extension) });
+    this.view.dispatch({ effects: this.#language.reconfigure([support ?? [], indentation(name)]) });
     this.emit("language", [name]);
   }
 

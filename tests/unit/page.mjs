@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Text } from "@codemirror/state";
 import * as Y from "yjs";
+import { stepOf } from "../../static/src/indentation";
 import { linesChanged, placed } from "../../static/src/placed";
 import { lineDiff, textEdits } from "../../static/src/textdiff";
 import { splitUpdate } from "../../static/src/split";
@@ -196,4 +197,15 @@ test("lines are counted as people count them", () => {
   assert.equal(count([6, 12, ""]), 1, "a line that goes with its newline");
   assert.equal(count([11, 17, ""]), 1, "the last line, with the newline before it");
   assert.equal(count([0, 5, "p\nq"]), 2);
+});
+
+test("a step of indentation is what the text's own lines take", () => {
+  const step = (...lines) => stepOf(Text.of(lines));
+  assert.equal(step("def f():", "    if x:", "        return", "    y()"), "    ");
+  assert.equal(step("a {", "  color: red;", "}", "", "b {", "  top: 0;", "}"), "  ");
+  assert.equal(step("func f() {", "\tif x {", "\t\treturn", "\t}", "}"), "\t");
+  // Most count: one line that is aligned with something else says nothing.
+  assert.equal(step("f(a,", "  b)", "if x:", "    y()", "if z:", "    y()"), "    ");
+  assert.equal(step("/*", " * a comment", " */", "f() {", "    g();", "}"), "    ");
+  for (const none of [[""], ["a", "b"], ["a", "   ", "b"], [" one blank"]]) assert.equal(step(...none), null);
 });
