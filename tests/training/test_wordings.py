@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -53,6 +54,15 @@ def test_a_held_out_wording_uses_what_training_does_not(monkeypatch: pytest.Monk
 def test_one_request_is_said_in_hundreds_of_ways() -> None:
     dice = random.Random(3)
     assert len({wordings.say("rename", SLOTS, ("old", "new"), dice) for _ in range(1000)}) > 500
+
+
+def test_the_commonest_wordings_are_drawn_the_most() -> None:
+    dice = random.Random(4)
+    drawn = Counter(tuple(wordings.in_turn("abcd", dice)) for _ in range(4000))
+    assert set(map(len, drawn)) == {4}
+    first = Counter(order[0] for order in drawn.elements())
+    # 1, 1/2, 1/3 and 1/4 of the sum of these.
+    assert [round(first[way] / 4000, 1) for way in "abcd"] == [0.5, 0.2, 0.2, 0.1]
 
 
 def test_slots_stay_as_they_are_and_are_all_there() -> None:

@@ -2,6 +2,7 @@
 
 The grammar lies beside this file, in ``*.txt``. A rule is a name and a colon, then one alternative a line;
 ``!`` marks an alternative that is held out: no training example uses it, and every held-out wording uses one.
+The commonest stand first, and are drawn the most: most people say it in one of a few ways.
 
     (a|b)  one of them      [a|b]  one of them or nothing      <rule>  a rule      {slot}  what the edit is about
 
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from inference.training.scene import Said, Slots
 
@@ -46,6 +48,7 @@ class Choice:
 
 
 Node = Word | Slot | Rule | Choice
+Way = TypeVar("Way")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,13 @@ def grammar() -> dict[str, tuple[Alternative, ...]]:
     return {name: tuple(rule) for name, rule in rules.items()}
 
 
+def in_turn(ways: Sequence[Way], dice: random.Random) -> list[Way]:
+    """An order to try them in. The n-th is drawn 1/n times as often as the first (Zipf): of forty, the first ten for two thirds of all requests."""
+    # Numbers to the power of one over their weights, the largest first, are in an order drawn by these weights (Efraimidis and Spirakis, 2006).
+    drawn = [(dice.random() ** place, place) for place in range(1, len(ways) + 1)]
+    return [ways[place - 1] for _, place in sorted(drawn, reverse=True)]
+
+
 class Speaker:
     """One person's words for one request. ``held_out``: at least one held-out alternative is used."""
 
@@ -136,7 +146,7 @@ class Speaker:
             alternatives = tuple(a for a in alternatives if not a.held_out)
         elif top or self._dice.random() < 0.5:
             alternatives = tuple(a for a in alternatives if a.held_out) or alternatives
-        for alternative in self._dice.sample(alternatives, len(alternatives)):
+        for alternative in in_turn(alternatives, self._dice):
             pieces = self._sequence(alternative.nodes)
             if pieces is not None:
                 self.used_held_out = self.used_held_out or alternative.held_out
@@ -167,7 +177,7 @@ class Speaker:
             return None if said is None else [Piece(said.text, node.name, said.quoting)]
         if node.optional and self._dice.random() > OPTION_TAKEN:
             return []
-        for option in self._dice.sample(node.options, len(node.options)):
+        for option in in_turn(node.options, self._dice):
             pieces = self._sequence(option)
             if pieces is not None:
                 return pieces
