@@ -35,9 +35,8 @@ class Speed:
 
     def slice(self, streaming: bool) -> int:
         """Most tokens of prompts in the next step."""
-        if streaming:
-            return max(SMALLEST_SLICE, int((self._slice_rate or self.prefill_rate) * SLICE_S))
-        return int(self.prefill_rate * STEP_S)
+        tokens = (self._slice_rate or self.prefill_rate) * SLICE_S if streaming else self.prefill_rate * STEP_S
+        return max(SMALLEST_SLICE, int(tokens))
 
     def reading_s(self) -> float:
         """How long a text may be read between two steps."""
@@ -55,8 +54,9 @@ class Speed:
                 self.costs.took(size, seconds * 1000)
             self._decode_s += WEIGHT * (seconds - self._decode_s) if self._decode_s else seconds
         elif prefilled < size:
-            # However few they are: slices that are too long to be learnt from would stay too long.
-            known = self._slice_rate or self.prefill_rate
-            self._slice_rate = known + WEIGHT * (prefilled / max(seconds - self._decode_s, seconds / 4) - known)
+            # Every slice teaches, for those that did not would stay too long; a keystroke is none.
+            if prefilled >= SMALLEST_SLICE:
+                known = self._slice_rate or self.prefill_rate
+                self._slice_rate = known + WEIGHT * (prefilled / max(seconds - self._decode_s, seconds / 4) - known)
         elif prefilled >= LEAST_LEARNT:
             self.prefill_rate += WEIGHT * (prefilled / seconds - self.prefill_rate)

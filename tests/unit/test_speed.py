@@ -43,6 +43,19 @@ def test_a_slice_is_never_nothing(speed: Speed) -> None:
     assert slices(speed, 10.0)[-1] == SMALLEST_SLICE
 
 
+def test_keystrokes_beside_streams_say_nothing_of_slices(speed: Speed) -> None:
+    speed.took(STREAMS, 0, DECODE_S)
+    before = slices(speed, 0.0006)[-1]
+    speed.took(STREAMS + 1, 1, 2 * DECODE_S)
+    assert speed.slice(streaming=True) == before
+
+
+def test_a_step_of_prompts_alone_is_never_nothing(speed: Speed) -> None:
+    for _ in range(100):
+        speed.took(20, 20, 100.0)
+    assert speed.slice(streaming=False) == SMALLEST_SLICE
+
+
 def test_prompts_alone_are_learnt_from_where_they_are_long_enough(speed: Speed) -> None:
     before = speed.prefill_rate
     speed.took(LEAST_LEARNT - 1, LEAST_LEARNT - 1, 1.0)
