@@ -7,7 +7,7 @@ from inference.options import Options
 from inference.threads import Threads
 
 # What a slice of prefill may take while other streams decode, and the fewest tokens of one.
-SLICE_S, SMALLEST_SLICE = 0.012, 4
+SLICE_S, SMALLEST_SLICE = 0.010, 4
 # What a step of prompts alone may take: a stop cuts it between two nodes of its graph, and each is the longer the more tokens it has.
 STEP_S = 0.25
 # What reading a long text may take between two steps while streams decode: so long, or this share of a step where those are slow.
