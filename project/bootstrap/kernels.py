@@ -32,20 +32,19 @@ def prepare() -> None:
     target.unlink(missing_ok=True)
     if native or not found.x86_64:  # there is nothing to gain on just any x86-64 processor
         say("Compiling what makes the engine fast on this processor (about ten seconds)")
+        works = False
         try:
             files = [source for source in SOURCES if source.suffix == ".cpp"]
             steps.run(STEP, [*shlex.split(found.cxx), *_flags(found, native), *files, "-o", target, *_links()], env=llama.environment(found))
             works = _try(model, extra)
         except Passing as problem:
-            target.unlink(missing_ok=True)
             return say(f"  {problem} Until then llama.cpp's own is used.")
         except (Problem, subprocess.TimeoutExpired):
-            works = False
-        except BaseException:
-            target.unlink(missing_ok=True)  # nobody has tried it
-            raise
+            pass
+        finally:
+            if not works:
+                target.unlink(missing_ok=True)
         if not works:
-            target.unlink(missing_ok=True)
             say(f"  it does not work here, so llama.cpp's own is used; the details are in .cache/log/{STEP}.log")
     steps.finish(STEP, inputs)
 

@@ -20,8 +20,8 @@ const BY_LANGUAGE: Record<string, string> = {
   XML: NARROW,
   YAML: NARROW,
 };
-/** Steps that people use; a step of one blank is what alignment looks like. */
-const WIDTHS = [2, 3, 4, 8];
+/** Steps that people use; one of a single blank is what alignment looks like. */
+const STEP = /^(?:\t| {2,4}| {8})$/;
 /** It is looked at with each change of the text. */
 const MOST_LINES = 400;
 
@@ -35,8 +35,7 @@ export function stepOf(doc: Text): string | null {
     // Empty lines have no depth, and the lines of a /* comment */ are a blank deeper than its beginning.
     if (blank.length === lines.value.length || lines.value[blank.length] === "*") continue;
     const step = blank.startsWith(before) ? blank.slice(before.length) : "";
-    if (step === "\t" || (/^ +$/.test(step) && WIDTHS.includes(step.length)))
-      taken.set(step, (taken.get(step) ?? 0) + 1);
+    if (STEP.test(step)) taken.set(step, (taken.get(step) ?? 0) + 1);
     before = blank;
   }
   let best: string | null = null;
