@@ -25,7 +25,7 @@ TASK = Task("bench", "ada", "main.py", "", "", "", "write a fibonacci function")
 def bare_loop(path: Path, threads: int) -> float:
     """Tokens per second of llama_decode and argmax alone, on the same task."""
     context = native.Context(path, context=4096, sequences=1, batch=512, threads=threads, extra_buffers=True)
-    prompt = PatchFormat(marks=context.number(MARKS) > 0).prompt(TASK)
+    prompt = PatchFormat(marks=int(context.number(MARKS))).prompt(TASK)
     tokens = [token for s in (*prompt.segments, *prompt.trigger) for token in context.tokenize(s.text, s.control)]
     rates = []
     for _ in range(ROUNDS):

@@ -69,7 +69,7 @@ def load(options: Options, abort: native.AbortFlag, tell: Callable[[str, float],
 
 def _format(options: Options, context: native.Context, tokens: Tokens) -> tuple[Format, int | None]:
     if len(context.tokenize("<|patch|>", True)) == 1 and len(context.tokenize("<|L1|>", True)) == 1:
-        return PatchFormat(tokens.count, marks=context.number(MARKS) > 0), None
+        return PatchFormat(tokens.count, marks=int(context.number(MARKS))), None
     text = context.chat_template()
     if not text:
         raise ValueError(f"{options.path.name} carries no chat template, so Ensemble cannot ask it for edits: use an instruct or chat model.")

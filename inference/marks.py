@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# Key in a GGUF: 1 where the model was trained on marked requests.
+# Key in a GGUF: 1 where the model was trained on marked requests, 2 where they also say how far a block goes.
 MARKS = "ensemble.marks"
 # A word that stands in more lines than this tells little. More marks than that, and longer regions, training has not seen.
 MOST_LINES, MOST_MARKS, MOST_CHARS = 5, 30, 8000
@@ -22,6 +22,34 @@ TEXT = re.compile(
     r"|\b(?:say|says|saying|reads|reading)\b:?\s",
     re.IGNORECASE,
 )
+# What people call lines that do not say so themselves.
+KINDS = {
+    ("loop",): r"\s*(async\s+)?(for|while)\b",
+    ("function", "method", "func", "fn", "def", "signature", "parameter", "param", "argument", "arg"): (
+        r"\s*(export\s+)?(default\s+)?(async\s+)?(def|function)\b|.*=\s*(async\s*)?(\([^)]*\)|\w+)\s*=>|[\w-]+\(\)\s*\{"
+    ),
+    ("constructor", "init"): r".*(__init__|constructor)\(",
+    ("condition", "check", "guard"): r"\W*(else\s+)?(if|elif)\b",
+    ("docstring",): r'\s*(\"""|\'\'\')',
+    ("comment",): r"\s*(#(?!!)|//|/\*|<!--)",
+    ("decorator",): r"\s*@",
+    ("import",): r"\s*(import|from)\b|.*\brequire\(",
+    ("heading", "headline", "header"): r"#{1,6}\s|\s*<h[1-6]",
+    ("title",): r".*<title|#\s|\s*<h1",
+    ("link",): r".*(<a\b|\[[^\]]*\]\()",
+    ("image", "picture"): r".*(<img\b|!\[)",
+    ("list",): r".*(<[uo]l\b|[=:(]\s*\[)",
+    ("item", "bullet", "point", "entry"): r"\s*([-*+]|\d+\.)\s|\s*<li\b",
+    ("task", "todo", "checkbox"): r"\s*[-*] \[",
+    ("paragraph",): r"\s*<p\b",
+    ("field", "textbox"): r"\s*<input\b",
+    ("stylesheet",): r"\s*<(link|style)\b",
+    ("rule", "selector"): r"\S.*\{\s*$",
+    ("shebang",): r"#!",
+}
+KIND = {word: re.compile(pattern) for words, pattern in KINDS.items() for word in words}
+# What ends a block on a line of its own, where its beginning stands.
+CLOSERS = ("}", ")", "]", "</", "end", "fi", "done", "esac")
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Words of people's language that say nothing of the code, unless they are quoted.
 COMMON = frozenset(
@@ -33,11 +61,14 @@ COMMON = frozenset(
 )
 
 
-def marked(instruction: str, lines: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """The instruction in pieces, each with the numbers of the lines, from 1, in which its last word stands; together they are the instruction."""
+def marked(instruction: str, lines: Sequence[str], kinds: bool = False) -> list[tuple[str, list[int]]]:
+    """The instruction in pieces, each with the numbers of the lines, from 1, in which its last word stands; together they are the instruction.
+
+    ``kinds``: also of the lines that people call so (``KINDS``), and where the word stands without its plural.
+    """
     pieces: list[tuple[str, list[int]]] = []
     start = marks = 0
-    index = _Index(lines if sum(map(len, lines)) <= MOST_CHARS else ())
+    index = _Index(lines if sum(map(len, lines)) <= MOST_CHARS else (), kinds)
     text = TEXT.search(instruction)
     for match in THING.finditer(instruction, 0, text.end() if text else len(instruction)):
         found = index.quoted(match[0][1:-1]) if match[0][0] in "`\"'“" else index.word(match[0])
@@ -50,6 +81,26 @@ def marked(instruction: str, lines: Sequence[str]) -> list[tuple[str, list[int]]
     return pieces
 
 
+def block_end(lines: Sequence[str], first: int) -> int:
+    """The last line of the block that line ``first`` opens, by its indentation; both from 1. ``first`` itself where it opens none."""
+    own, end = _indent(lines[first - 1]), first
+    for number in range(first + 1, len(lines) + 1):
+        line = lines[number - 1].strip()
+        if not line:
+            continue
+        if _indent(lines[number - 1]) > own:
+            end = number
+            continue
+        if end > first and _indent(lines[number - 1]) == own and line.startswith(CLOSERS):
+            end = number
+        break
+    return end
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _plain(word: str) -> str:
     """The same for ``maxSize``, ``max_size`` and ``max-size``."""
     return re.sub(r"[-_$]", "", word).lower()
@@ -58,8 +109,9 @@ def _plain(word: str) -> str:
 class _Index:
     """``words`` as they stand there, and whole words and ``parts`` of them in plain letters -> the lines."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[str], kinds: bool) -> None:
         self._lines = lines
+        self._kinds = kinds
         self._words: dict[str, list[int]] = {}
         self._parts: dict[str, list[int]] = {}
         for number, line in enumerate(lines, 1):
@@ -73,7 +125,15 @@ class _Index:
     def word(self, word: str) -> list[int]:
         if word.lower() in COMMON:
             return []
-        return self._words.get(word) or (self._parts.get(_plain(word), []) if len(word) > 2 else [])
+        found = self._words.get(word) or (self._parts.get(_plain(word), []) if len(word) > 2 else [])
+        return found or (self._kind(word.lower()) if self._kinds else [])
+
+    def _kind(self, word: str) -> list[int]:
+        one = word.removesuffix("s")
+        if one != word and len(one) > 2 and (found := self._parts.get(one)):
+            return found
+        kind = KIND.get(one)
+        return [number for number, line in enumerate(self._lines, 1) if kind.match(line)] if kind else []
 
     def quoted(self, text: str) -> list[int]:
         if WORD.fullmatch(text):

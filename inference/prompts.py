@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from inference.api import Seen, Task
 from inference.guards import Guard, Thoughts
-from inference.marks import marked
-from inference.replies import AnswerReader, PatchReader, Reader, StopAt
+from inference.marks import block_end, marked
+from inference.replies import WITH, AnswerReader, PatchReader, Reader, StopAt
 from inference.rewrites import RewriteReader
 from inference.snapshots import OTHER_TOKENS, Count, Group, Snapshot, estimate, fresh, pack, region_lines
 from inference.templates import ChatTemplate
@@ -71,8 +71,11 @@ class PatchFormat(Format):
     # The context of its training: more than this it has never seen.
     before_lines, before_chars, after_lines, after_chars = 8, 400, 4, 240
 
-    def __init__(self, count: Count | None = None, marks: bool = False) -> None:
-        """``count`` gives a text's tokens; without it prompts do not say how much they show. ``marks``: requests say in which lines their words stand."""
+    def __init__(self, count: Count | None = None, marks: int = 0) -> None:
+        """``count`` gives a text's tokens; without it prompts do not say how much they show.
+
+        ``marks`` 1: requests say in which lines their words stand; 2: also where the block ends that the first of these lines opens.
+        """
         self._count = count
         self._marks = marks
 
@@ -93,8 +96,12 @@ class PatchFormat(Format):
             Segment("<|task|>", True),
         ]
         lines = task.region.split("\n") if self._marks else ()
-        for text, found in marked(plain(task.instruction, task.region), lines):
-            segments += [Segment(text), *(Segment(f"<|L{number}|>", True) for number in found)]
+        for text, found in marked(plain(task.instruction, task.region), lines, self._marks > 1):
+            segments.append(Segment(text))
+            for number in found:
+                segments.append(Segment(f"<|L{number}|>", True))
+                if self._marks > 1 and number == found[0] and (end := block_end(lines, number)) > number:
+                    segments += [Segment(WITH, True), Segment(f"<|L{end}|>", True)]
         saw: tuple[Seen, ...] = ()
         if self._count:
             shown = sum(map(self._count, (before, task.region, after)))
@@ -105,7 +112,7 @@ class PatchFormat(Format):
         return Prompt(tuple(segments), (Segment("<|patch|>", True),), saw=saw)
 
     def reader(self, task: Task) -> Reader:
-        return Guard(PatchReader(region_line_count(task.region)), task)
+        return Guard(PatchReader(task.region.split("\n")), task)
 
 
 SYSTEM = (

@@ -7,12 +7,14 @@ whole new text (``rewrites.py``, ``mending.py``). What may go wrong with any of 
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from inference.api import Event, Hunk, Text
 
 LINE = re.compile(r"<\|L(\d+)\|>\Z")
-INSERT = "<|ins|>"
+INSERT, ABOVE = "<|ins|>", "<|above|>"
+REPLACE, WITH = "<|sub|>", "<|to|>"
 DECLINE = "<|decline|>"
 
 
@@ -45,57 +47,117 @@ class Reader(Protocol):
 
 
 class PatchReader:
-    """``<|Ls|><|Le|>lines`` replaces lines s to e; ``<|Lk|><|ins|>lines`` inserts after line k; see the model card.
+    """Hunks of the embedded model, each begun by tokens of its own; see the model card.
 
+    ``<|Ls|><|Le|>lines`` replaces lines s to e, ``<|Lk|><|ins|>lines`` inserts after line k, ``<|Lk|><|above|>lines`` before it.
+    ``<|Lk|><|sub|>old<|to|>new`` replaces what stands once in line k; ``<|sub|>old<|to|>new`` alone renames a word in the whole region.
     ``<|decline|>`` as the whole reply: the model says that the request is beyond it.
     """
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: Sequence[str]) -> None:
+        """``lines`` of the region, without their ends."""
         self.complete = False
         self._lines = lines
-        self._first: int | None = None
-        self._in_hunk = False
+        self._line: int | None = None  # a hunk's first line, until its second token
+        self._begun = False
+        self._part: Literal["", "lines", "old", "new"] = ""
+        self._old = self._new = ""
+        self._within: int | None = None  # the line that ``old`` stands in; None: anywhere
         self._position = 0  # lines up to here are behind the last hunk
         self._ends_in_newline = True
 
     def feed(self, piece: str, control: bool) -> list[Event]:
         if not control:
-            if self._first is not None or not self._in_hunk:
-                raise Malformed("text outside of a hunk")
-            self._ends_in_newline = piece.endswith("\n")
-            return [Text(piece)]
+            return self._text(piece)
         if not self._ends_in_newline:
             raise Malformed("a hunk's last line has no end")
-        if piece == DECLINE and self._first is None and not self._in_hunk:
-            self.complete = True
+        if piece == WITH:
+            if self._part != "old" or not self._old:
+                raise Malformed(f"{piece} where none was expected")
+            self._part = "new"
             return []
+        out = self._replaced()
+        if piece == DECLINE and not self._begun:
+            self._begun = self.complete = True
+            return out
         match = LINE.match(piece)
-        if self._first is None:
-            if not match:
-                raise Malformed(f"{piece} where a line was expected")
-            self._first = int(match[1])
-            self._in_hunk = False
-            return []
+        if self._line is None and match:
+            self._line, self._part, self._begun = int(match[1]), "", True
+        elif piece == REPLACE and (self._line is not None or not self._begun):
+            self._within, self._line = self._line, None
+            self._part, self._begun, self._old, self._new = "old", True, "", ""
+            if self._within is not None:
+                self._advance(Hunk(self._within, self._within))
+        elif self._line is None:
+            raise Malformed(f"{piece} where a line was expected")
+        else:
+            out.append(self._opened(self._line, piece))
+        return out
+
+    def _text(self, piece: str) -> list[Event]:
+        if self._part == "lines":
+            self._ends_in_newline = piece.endswith("\n")
+            return [Text(piece)]
+        if not self._part or "\n" in piece:
+            raise Malformed("text outside of a hunk")
+        if self._part == "old":
+            self._old += piece
+        else:
+            self._new += piece
+        return []
+
+    def _opened(self, first: int, piece: str) -> Hunk:
+        """The hunk that a second token begins behind the line's."""
+        match = LINE.match(piece)
         if piece == INSERT:
-            hunk = Hunk(self._first + 1, self._first)
+            hunk = Hunk(first + 1, first)
+        elif piece == ABOVE:
+            hunk = Hunk(first, first - 1)
         elif match:
-            hunk = Hunk(self._first, int(match[1]))
+            hunk = Hunk(first, int(match[1]))
             if hunk.last < hunk.first:
                 raise Malformed("a hunk that ends before it begins")
         else:
             raise Malformed(f"{piece} where a line was expected")
-        if hunk.first <= self._position or hunk.last > self._lines or hunk.first > self._lines + 1:
+        self._advance(hunk)
+        self._line, self._part = None, "lines"
+        return hunk
+
+    def _advance(self, hunk: Hunk) -> None:
+        if hunk.first <= self._position or hunk.last > len(self._lines) or hunk.first > len(self._lines) + 1:
             raise Malformed("a hunk outside of the region or out of order")
-        self._first = None
-        self._in_hunk = True
         self._position = max(hunk.last, hunk.first - 1)
-        return [hunk]
+
+    def _replaced(self) -> list[Event]:
+        """What a replacement that has just ended makes of its lines."""
+        if self._part not in ("old", "new"):
+            return []
+        if self._part == "old":
+            raise Malformed("a replacement without its new text")
+        self._part = ""
+        if self._within is None:
+            changed = renamed(self._lines, self._old, self._new)
+            self._position = len(self._lines)
+        else:
+            line = self._lines[self._within - 1]
+            changed = {self._within: line.replace(self._old, self._new)} if line.count(self._old) == 1 else {}
+        if not changed:
+            raise Malformed("a replacement of what is not there")
+        return [event for number, line in changed.items() for event in (Hunk(number, number), Text(line + "\n"))]
 
     def finish(self) -> list[Event]:
-        if self._first is not None or not self._ends_in_newline:
+        if self._line is not None or not self._ends_in_newline:
             raise Malformed("the reply ends in the middle of a hunk")
+        out = self._replaced()
         self.complete = True
-        return []
+        return out
+
+
+def renamed(lines: Sequence[str], old: str, new: str) -> dict[int, str]:
+    """The lines, by their numbers from 1, in which ``old`` stands as a whole word, with ``new`` in its place."""
+    word = re.compile(rf"(?<![\w$])(?<!\w-){re.escape(old)}(?![\w$])(?!-\w)")
+    changed = {number: word.sub(lambda _: new, line) for number, line in enumerate(lines, 1)}
+    return {number: line for number, line in changed.items() if line != lines[number - 1]}
 
 
 class AnswerReader:

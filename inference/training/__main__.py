@@ -7,6 +7,8 @@ python -m inference.training train --minutes 60 --threads 2 --compile
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from inference.training.evaluate import Report, summary
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "ensemble-edit"
 MEASURED = 300
+KEEP = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def run_training(work: Work, arguments: argparse.Namespace) -> None:
     measured = batches.fixed([next(watched) for _ in range(arguments.measured)], work.tokenizer)
 
     def begin() -> Llama:
-        return start.model(arguments.start) if arguments.start else Llama(shape)
+        return start.model(arguments.start, arguments.layers) if arguments.start else Llama(shape)
 
     state = train.train(examples.Supply.of(sources, held_out=False), work.tokenizer, work.checkpoint, plan, begin, measured)
     print(f"trained: {state.tokens / 1e6:.1f}M of {plan.tokens / 1e6:.0f}M tokens in {state.seconds / 3600:.2f} hours, {state.sittings} sittings")
@@ -220,5 +223,16 @@ def main(words: list[str] | None = None) -> None:
             step(work, arguments)
 
 
+def keep_memory() -> None:
+    """Starts the process anew with glibc told to keep what is freed, in large pages.
+
+    Else each step of a training on CPU gives its gigabytes back to the system and gets them again page by page: 5 800 tokens/s instead of 10 100.
+    """
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = KEEP
+        os.execv(sys.executable, [sys.executable, "-m", "inference.training", *sys.argv[1:]])
+
+
 if __name__ == "__main__":
+    keep_memory()
     main()

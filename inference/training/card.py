@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inference.training import everyday
 from inference.training.corpus import Source, packages
 from inference.training.evaluate import BY_HAND, HELD_OUT, KNOWN, Report, Tally, share
 
@@ -13,12 +14,14 @@ FORM = """\
 <|file|>{path}\\n{lines before the region}<|region|><|L1|>{line 1}\\n<|L2|>{line 2}\\n…<|after|>{lines after}<|task|>{instruction}<|patch|>
 ```
 
-Behind a word of the instruction that stands in the region come the marks of its lines (`inference/marks.py`), where the file says `ensemble.marks`.
+Behind a word of the instruction that stands in the region, or by which people call a line of it ("loop", "heading"), come the marks of its lines,
+and behind the first of them `<|to|>` and the mark of the last line of the block that it opens (`inference/marks.py`; the file says `ensemble.marks` 2).
 It was taught short, lower-case instructions: a sentence loses its capital and full stop, and "could you please", before it is asked (`inference/wording.py`).
 Special tokens are single tokens, and people's text is tokenised with special tokens off. The reply is a list of hunks, then `<|end|>`:
-`<|Ls|><|Le|>new lines` replaces lines s to e of the region (nothing after it deletes them); `<|Lk|><|ins|>new lines` inserts after line k.
-Every line of text ends in `\\n`. `<|decline|>` alone is a refusal. Anything else is malformed and changes nothing. At most 47 lines; an empty
-region is one empty line. It was trained with up to 8 lines before the region (400 characters) and 4 after it (240), and gets as much."""
+`<|Ls|><|Le|>new lines` replaces lines s to e of the region (nothing after it deletes them); `<|Lk|><|ins|>new lines` inserts after line k,
+`<|Lk|><|above|>new lines` before it; `<|Lk|><|sub|>old<|to|>new` replaces what stands in line k once; `<|sub|>old<|to|>new` alone renames a word
+wherever it stands in the region. Whole lines end in `\\n`. `<|decline|>` alone is a refusal. Anything else is malformed and changes nothing.
+At most 47 lines; an empty region is one empty line. It was trained with up to 8 lines before the region (400 characters) and 4 after it (240), and gets as much."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def sure(made: Made) -> str:
 
 def card(made: Made, report: Report, others: Sequence[Report], sources: Sequence[Source]) -> str:
     compared = [f"\n{other.model}:\n\n{HEAD}\n" + "\n".join(row(group, other.total(group)) for group in other.groups) for other in others]
-    used = packages(list(sources))
+    used, written = packages(list(sources)), everyday.scenes()
+    wordings = sum(len(asks) for scene in written for asks, _ in scene.asked)
     by_licence: dict[str, list[str]] = {}
     for name, (licence, held_out) in used.items():
         if not name.startswith("python/"):
@@ -98,7 +102,7 @@ def card(made: Made, report: Report, others: Sequence[Report], sources: Sequence
     return f"""# The embedded model: {made.file}
 
 A model small enough to live in the repository: {made.parameters / 1e6:.1f}M parameters, Llama architecture ({made.shape}), Q8_0, {made.megabytes:.0f} MB.
-Trained on {made.tokens / 1e6:.0f}M tokens of generated edits ({made.hours:.1f} hours, {made.where}; {made.begun}), by `inference/training/`.
+Trained on {made.tokens / 1e6:.0f}M tokens of edits ({made.hours:.1f} hours, {made.where}; {made.begun}), by `inference/training/`.
 This card is written by the same recipe (`python -m inference.training card`).
 
 ## What it can do
@@ -125,7 +129,8 @@ Code, names and wordings below were not seen in training, except that "known wor
 
 ## Made of
 
-Edits generated from files that were installed on the training machine under permissive licences, and from made-up files. The Python standard
+{len(written)} everyday files with requests about them, written by hand for this model ({wordings} wordings; none was
+written in sight of the requests that it is judged by), and edits generated from made-up files and from files that were installed on the training machine under permissive licences: the Python standard
 library (PSF; held out: {", ".join(stdlib) or "nothing"}) and:
 
 {licences}

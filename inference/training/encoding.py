@@ -6,14 +6,18 @@ The embedded model's prompt comes from ``inference.prompts.PatchFormat`` itself,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 
-from inference.api import Hunk, Task, Text
+from inference.api import Event, Hunk, Task, Text
+from inference.marks import CLOSERS, marked
 from inference.prompts import PatchFormat, Segment
-from inference.replies import DECLINE, Malformed, PatchReader
+from inference.replies import ABOVE, DECLINE, INSERT, REPLACE, WITH, Malformed, PatchReader, renamed
 from inference.training.scene import Example
+from inference.wording import plain
 
 END = "<|end|>"
+MARKED = 2  # as ``PatchFormat`` has it
 MOST_LINES = PatchFormat.region_lines
 SPECIAL = (
     "<|pad|>",
@@ -25,6 +29,9 @@ SPECIAL = (
     "<|patch|>",
     "<|ins|>",
     DECLINE,
+    ABOVE,
+    REPLACE,
+    WITH,
     *(f"<|L{n}|>" for n in range(MOST_LINES + 1)),
 )
 
@@ -33,7 +40,7 @@ def task_of(example: Example) -> Task:
     return Task("", "", example.path, example.before, example.region, example.after, example.instruction)
 
 
-def prompt(example: Example, marks: bool = True) -> list[Segment]:
+def prompt(example: Example, marks: int = MARKED) -> list[Segment]:
     made = PatchFormat(marks=marks).prompt(task_of(example))
     return [*made.segments, *made.trigger]
 
@@ -44,20 +51,19 @@ def divided(prompt: Sequence[Segment]) -> tuple[Sequence[Segment], Sequence[Segm
     return prompt[:at], prompt[at:]
 
 
-def changes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
+def changes(old: Sequence[str], new: Sequence[str], asked: Collection[int] = ()) -> list[tuple[int, int, int, int]]:
     """Spans (old from, to, new from, to) that differ, in one canonical form: a model cannot learn to guess among equals.
 
-    A pure insertion or deletion slides up as far as it goes; spans with nothing but brackets and blanks between them are one.
+    Of the places where a pure insertion or deletion may stand, it stands at the first one that begins with a line of ``asked`` (from 1),
+    else with no closing bracket, else at the first. Spans with nothing but brackets and blanks between them are one.
     """
     spans: list[tuple[int, int, int, int]] = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            continue
-        floor_old, floor_new = (spans[-1][1], spans[-1][3]) if spans else (0, 0)
-        while a == b and a > floor_old and c > floor_new and old[a - 1] == new[d - 1] == new[c - 1 + (d - c)]:
-            a, b, c, d = a - 1, b - 1, c - 1, d - 1
-        while c == d and c > floor_new and a > floor_old and old[a - 1] == old[b - 1]:
-            a, b, c, d = a - 1, b - 1, c - 1, d - 1
+    differ = [code[1:] for code in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if code[0] != "equal"]
+    for number, (a, b, c, d) in enumerate(differ):
+        if a == b or c == d:
+            floor = spans[-1][1] if spans else 0
+            ceiling = differ[number + 1][0] if number + 1 < len(differ) else len(old)
+            a, b, c, d = _placed(old, new, (a, b, c, d), floor, ceiling, asked)
         gap = old[spans[-1][1] : a] if spans else []
         both_replace = bool(spans) and a < b and spans[-1][0] < spans[-1][1]
         if spans and both_replace and not any(character.isalnum() for line in gap for character in line):
@@ -67,14 +73,97 @@ def changes(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     return spans
 
 
-def reply(region: str, result: str | None) -> list[Segment]:
-    """What the model answers, up to and with the end token; None is a refusal."""
+def _placed(
+    old: Sequence[str], new: Sequence[str], span: tuple[int, int, int, int], floor: int, ceiling: int, asked: Collection[int]
+) -> tuple[int, int, int, int]:
+    """A pure insertion or deletion, moved among its equals between the old lines ``floor`` and ``ceiling``."""
+    a, b, c, d = span
+    lines, first, last = (old, a, b) if a < b else (new, c, d)
+    up = down = 0
+    while a - up > floor and lines[first - up - 1] == lines[last - up - 1]:
+        up += 1
+    while b + down < ceiling and lines[first + down] == lines[last + down]:
+        down += 1
+
+    def worth(by: int) -> tuple[bool, bool, int]:
+        opens = next((line.strip() for line in lines[first + by : last + by] if line.strip()), "")
+        return a == b or a + by + 1 not in asked, opens.startswith(CLOSERS), by
+
+    by = min(range(-up, down + 1), key=worth)
+    return a + by, b + by, c + by, d + by
+
+
+# Operators and numbers are changed as a whole.
+WORDS = re.compile(r"\d+(?:\.\d+)+|\w+|\s+|[=<>!&|+*/%-]+|[^\w\s]")
+NAME = re.compile(r"[A-Za-z_$][\w$-]*")
+
+
+def narrowed(old: str, new: str) -> tuple[str, str]:
+    """What of a line changes, and to what: whole words, and so much before them (behind, at the line's beginning) that it stands there once."""
+    a, b = WORDS.findall(old), WORDS.findall(new)
+    most = min(len(a), len(b))
+    start = next((n for n in range(most) if a[n] != b[n]), most)
+    end = next((n for n in range(most - start) if a[-1 - n] != b[-1 - n]), most - start)
+    first, last = start, len(a) - end
+    while not (part := "".join(a[first:last])).strip() or old.count(part) != 1:
+        if "".join(a[:first]).strip():
+            first -= 1
+        elif last < len(a):
+            last += 1
+        else:
+            break
+    return part, "".join([*a[first:start], *b[start : len(b) - end], *a[len(a) - end : last]])
+
+
+def within(old: str, new: str) -> tuple[str, str] | None:
+    """``narrowed``, where saying it takes less than saying the line."""
+    part, instead = narrowed(old, new)
+    return (part, instead) if len(part) + len(instead) < len(new.strip()) else None
+
+
+def renaming(old: Sequence[str], new: Sequence[str]) -> tuple[str, str] | None:
+    """The word and its new name, where the change is nothing but that, wherever it stands."""
+    pair = next(((a, b) for a, b in zip(old, new, strict=False) if a != b), None)
+    if len(old) != len(new) or not pair:
+        return None
+    names, others = NAME.findall(pair[0]), NAME.findall(pair[1])
+    name, other = next(((a, b) for a, b in zip(names, others, strict=False) if a != b), ("", ""))
+    made = renamed(old, name, other) if name else {}
+    return (name, other) if [made.get(number, line) for number, line in enumerate(old, 1)] == list(new) else None
+
+
+def reply(region: str, result: str | None, instruction: str = "") -> list[Segment]:
+    """What the model answers, up to and with the end token; None is a refusal.
+
+    What is asked decides between forms of the same change: a word that is named is renamed wherever it stands, and a line that is inserted
+    before one that the request is marked with is said so. So names and lines are copied rather than worked out.
+    """
     if result is None:
         return [Segment(DECLINE, True), Segment(END, True)]
     old, new = region.split("\n"), result.split("\n")
+    pair = renaming(old, new)
+    if pair and (sum(a != b for a, b in zip(old, new, strict=True)) > 1 or renamed([instruction], pair[0], "")):
+        return [Segment(REPLACE, True), Segment(pair[0]), Segment(WITH, True), Segment(pair[1]), Segment(END, True)]
+    asked = {number for _, numbers in marked(plain(instruction, region), old, kinds=True) for number in numbers}
     out: list[Segment] = []
-    for a, b, c, d in changes(old, new):
-        marks = (f"<|L{a}|>", "<|ins|>") if a == b else (f"<|L{a + 1}|>", f"<|L{b}|>")
+    for a, b, c, d in changes(old, new, asked):
+        parts = (
+            [(number, within(old[number], new[c - a + number])) for number in range(a, b) if old[number] != new[c - a + number]]
+            if b - a == d - c
+            else []
+        )
+        if parts and all(pair for _, pair in parts):
+            for number, pair in parts:
+                assert pair
+                out += [Segment(f"<|L{number + 1}|>", True), Segment(REPLACE, True), Segment(pair[0]), Segment(WITH, True)]
+                out += [Segment(pair[1])] if pair[1] else []
+            continue
+        if a < b:
+            marks = (f"<|L{a + 1}|>", f"<|L{b}|>")
+        elif a + 1 in asked and a not in asked:
+            marks = (f"<|L{a + 1}|>", ABOVE)
+        else:
+            marks = (f"<|L{a}|>", INSERT)
         out += [Segment(mark, True) for mark in marks]
         text = "".join(line + "\n" for line in new[c:d])
         if text:
@@ -85,19 +174,23 @@ def reply(region: str, result: str | None) -> list[Segment]:
 def applied(region: str, pieces: Sequence[Segment]) -> str | None:
     """The region after a reply, read by the engine's own reader. None: it declined. Raises Malformed."""
     lines = region.split("\n")
-    reader = PatchReader(len(lines))
+    reader = PatchReader(lines)
     hunks: list[tuple[Hunk, str]] = []
-    for piece in pieces:
-        if piece.text == END and piece.control:
-            break
-        for event in reader.feed(piece.text, piece.control):
+
+    def take(events: Sequence[Event]) -> None:
+        for event in events:
             if isinstance(event, Hunk):
                 hunks.append((event, ""))
             elif isinstance(event, Text):
                 hunks[-1] = (hunks[-1][0], hunks[-1][1] + event.text)
+
+    for piece in pieces:
+        if piece.text == END and piece.control:
+            break
+        take(reader.feed(piece.text, piece.control))
         if reader.complete:
             return None
-    reader.finish()
+    take(reader.finish())
     for hunk, text in reversed(hunks):
         lines[hunk.first - 1 : hunk.last] = text.split("\n")[:-1]
     return "\n".join(lines)

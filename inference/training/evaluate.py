@@ -52,7 +52,7 @@ class LlamaModel:
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.context = native.Context(path, context=CONTEXT, sequences=1, batch=CONTEXT, threads=threads, extra_buffers=True)
         self.certainty = self.context.number(CERTAINTY)
-        self._marks = self.context.number(MARKS) > 0
+        self._marks = int(self.context.number(MARKS))
 
     def tokens(self, segments: Sequence[Segment]) -> list[int]:
         return [token for segment in segments for token in self.context.tokenize(segment.text, segment.control)]

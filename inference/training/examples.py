@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from inference.training import edits, encoding, synthetic, wordings
+from inference.training import edits, encoding, everyday, synthetic, wordings
 from inference.training.corpus import Source
 from inference.training.edits.code import block_end, closing
 from inference.training.scene import TRANSFORMS, Edit, Example, Place, Registered
@@ -33,6 +33,8 @@ MADE_UP = {
     "shell": 0.95,
 }
 SEVERAL = 0.07
+# Of the places, those written by hand.
+EVERYDAY = 0.3
 DECLINED = 0.1
 PLACES_TRIED = 25
 # Requests for one place, and how many throws of the dice each may take.
@@ -222,7 +224,9 @@ def groups(supply: Supply, seed: int) -> Iterator[list[Example]]:
     """
     dice = random.Random(seed)
     while True:
-        if found := drawn(supply, dice):
+        if dice.random() < EVERYDAY:
+            yield everyday.group(dice, GROUP)
+        elif found := drawn(supply, dice):
             example, where = found
             others = further(supply, where, GROUP - 1) if where.region else []
             yield [example, *(each for each in others if each.instruction != example.instruction)]

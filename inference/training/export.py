@@ -50,7 +50,7 @@ def write(model: Llama, tokenizer: Path, out: Path, kind: GGMLQuantizationType, 
     writer.add_file_type(FILE_TYPES[kind])
     if certainty:
         writer.add_float32(CERTAINTY, certainty)
-    writer.add_uint32(MARKS, 1)
+    writer.add_uint32(MARKS, encoding.MARKED)
     add_vocabulary(writer, tokenizer, shape.vocabulary)
     weights = {key: value.float().cpu().numpy() for key, value in model.state_dict().items()}
 

@@ -18,20 +18,24 @@ from inference.training import encoding
 from inference.training.model import LAYER_NAMES, Llama, Shape
 from inference.training.tokenizer import splits_for_use
 
+CONTROL = 3  # a token's kind in a GGUF
+
+
+def tokens_of(reader: GGUFReader) -> list[str]:
+    """This recipe's special tokens, then of the file's others the first ones: as many in all as the file has."""
+    given = [str(token) for token in _value(reader, "tokenizer.ggml.tokens")]
+    kinds = _value(reader, "tokenizer.ggml.token_type")
+    plain = [token for token, kind in zip(given, kinds, strict=True) if kind != CONTROL]
+    return [*encoding.SPECIAL, *plain][: len(given)]
+
 
 def tokenizer(gguf: Path, out: Path) -> None:
-    """Special tokens keep their numbers and take this recipe's names. Raises ValueError if there are not as many."""
+    """The last merges give way to special tokens that the file does not know."""
     reader = GGUFReader(gguf)
-    tokens = [str(token) for token in _value(reader, "tokenizer.ggml.tokens")]
-    control = [number for number, kind in enumerate(_value(reader, "tokenizer.ggml.token_type")) if kind == 3]
-    if control != list(range(len(encoding.SPECIAL))):
-        raise ValueError(f"{gguf.name} has {len(control)} special tokens where {len(encoding.SPECIAL)} are needed")
-    given = tokens[: len(control)]
-    # What stood for a form of reply that was given up takes the name of what is new.
-    new = iter([token for token in encoding.SPECIAL if token not in given])
-    tokens[: len(control)] = [token if token in encoding.SPECIAL else next(new) for token in given]
+    tokens = tokens_of(reader)
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    merges = [tuple(str(merge).split(" ", 1)) for merge in _value(reader, "tokenizer.ggml.merges")]
+    pairs = [str(merge).split(" ", 1) for merge in _value(reader, "tokenizer.ggml.merges")]
+    merges = [(a, b) for a, b in pairs if a + b in vocabulary]
     made = Tokenizer(models.BPE(vocabulary, merges, unk_token=None))
     made.add_special_tokens([AddedToken(token, special=True) for token in encoding.SPECIAL])
     made.pre_tokenizer = splits_for_use()
@@ -39,7 +43,8 @@ def tokenizer(gguf: Path, out: Path) -> None:
     made.save(str(out))
 
 
-def model(gguf: Path) -> Llama:
+def model(gguf: Path, layers: int = 0) -> Llama:
+    """``layers``: more than the file has are put evenly between its own, and do nothing until they have learnt to."""
     reader = GGUFReader(gguf)
 
     def number(name: str) -> int:
@@ -49,22 +54,27 @@ def model(gguf: Path) -> Llama:
     shape = Shape(
         vocabulary=int(tensors["token_embd.weight"].shape[1]),
         width=number("embedding_length"),
-        layers=number("block_count"),
+        layers=max(layers, number("block_count")),
         heads=number("attention.head_count"),
         kv_heads=number("attention.head_count_kv"),
         inner=number("feed_forward_length"),
         rope_base=float(_value(reader, "llama.rope.freq_base")),
     )
     made = Llama(shape)
-    weights: dict[str, Any] = {"embedding.weight": _weights(tensors["token_embd.weight"]), "norm.weight": _weights(tensors["output_norm.weight"])}
+    weights: dict[str, Any] = {"embedding.weight": _embedding(reader, tensors), "norm.weight": _weights(tensors["output_norm.weight"])}
+    given = number("block_count")
     for layer in range(shape.layers):
-        of, to = f"blk.{layer}.", f"blocks.{layer}."
+        source = layer * given // shape.layers
+        of, to = f"blk.{source}.", f"blocks.{layer}."
         for theirs, ours in LAYER_NAMES.items():
             weights[f"{to}{ours}.weight"] = _weights(tensors[f"{of}{theirs}.weight"])
         for name, heads in (("q", shape.heads), ("k", shape.kv_heads)):
             # As ``export`` has them: llama.cpp rotates neighbouring pairs where the model rotates halves.
             pairs = weights[f"{to}{name}.weight"]
             weights[f"{to}{name}.weight"] = pairs.reshape(heads, shape.head // 2, 2, -1).swapaxes(1, 2).reshape(pairs.shape)
+        if layer and source == (layer - 1) * given // shape.layers:
+            for name in ("o", "down"):
+                weights[f"{to}{name}.weight"] = np.zeros_like(weights[f"{to}{name}.weight"])
     made.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in weights.items()})
     return made
 
@@ -74,6 +84,14 @@ def _value(reader: GGUFReader, name: str) -> Any:
     if field is None:
         raise ValueError(f"{name} is missing")
     return field.contents()
+
+
+def _embedding(reader: GGUFReader, tensors: dict[str, ReaderTensor]) -> np.ndarray:
+    """Row for row of ``tokens_of``; what the file does not know is noise."""
+    old = _weights(tensors["token_embd.weight"])
+    rows = {str(token): number for number, token in enumerate(_value(reader, "tokenizer.ggml.tokens"))}
+    noise = np.random.default_rng(0).normal(0, old.std(), old.shape).astype(np.float32)
+    return np.stack([old[rows[token]] if token in rows else noise[number] for number, token in enumerate(tokens_of(reader))])
 
 
 def _weights(tensor: ReaderTensor) -> np.ndarray:

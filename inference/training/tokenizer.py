@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from inference.prompts import Segment
-from inference.training import encoding, examples
+from inference.training import encoding, everyday, examples
 from inference.training.scene import Example
 
 VOCABULARY = 4096
@@ -25,6 +25,8 @@ GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 def texts(supply: examples.Supply, count: int) -> Iterator[str]:
     for known in supply.sources.values():
         yield from (source.text[:SOURCE_CHARS] for source in known[:SOURCES])
+    for scene in everyday.scenes():
+        yield from scene.texts()
     stream = examples.stream(supply, seed=0)
     for _ in range(count):
         example = next(stream)
@@ -78,10 +80,11 @@ class Encoder:
         """Examples of one place: what they share of their prompts, and the rest of each one's prompt with its reply."""
         divided = [encoding.divided(encoding.prompt(example)) for example in group]
         branches = [
-            (self.segments(asked), self.segments(encoding.reply(each.region, each.result))) for (_, asked), each in zip(divided, group, strict=True)
+            (self.segments(asked), self.segments(encoding.reply(each.region, each.result, each.instruction)))
+            for (_, asked), each in zip(divided, group, strict=True)
         ]
         return self.segments(divided[0][0]), branches
 
     def example(self, example: Example) -> tuple[list[int], list[int]]:
         """The prompt and the reply."""
-        return self.segments(encoding.prompt(example)), self.segments(encoding.reply(example.region, example.result))
+        return self.segments(encoding.prompt(example)), self.segments(encoding.reply(example.region, example.result, example.instruction))

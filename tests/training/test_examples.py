@@ -33,7 +33,7 @@ def supply(held_out: bool = False) -> examples.Supply:
 
 
 def check(example: Example) -> None:
-    reply = encoding.reply(example.region, example.result)
+    reply = encoding.reply(example.region, example.result, example.instruction)
     assert encoding.applied(example.region, reply) == example.result
     assert example.instruction and "\n" not in example.instruction
     assert (

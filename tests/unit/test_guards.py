@@ -126,7 +126,7 @@ def test_a_patch_that_deletes_most_of_a_region_unasked_is_refused() -> None:
     pieces = [("<|L1|>", True), ("<|L8|>", True), ("line 9\n", False)]
 
     def patched(instruction: str) -> list[object]:
-        reader = Guard(PatchReader(10), task(region, instruction))
+        reader = Guard(PatchReader(region.split("\n")), task(region, instruction))
         return [*(event for piece, control in pieces for event in reader.feed(piece, control)), *reader.finish()]
 
     with pytest.raises(Unusable, match=r"7 of the region's 10 lines"):
@@ -135,7 +135,7 @@ def test_a_patch_that_deletes_most_of_a_region_unasked_is_refused() -> None:
 
 
 def test_a_patch_that_repeats_itself_is_stopped() -> None:
-    reader = Guard(PatchReader(1), task("x = 1"))
+    reader = Guard(PatchReader(["x = 1"]), task("x = 1"))
     pieces = iter([("<|L1|>", True), ("<|ins|>", True), *[("x = 1\n", False)] * 100])
     with pytest.raises(Unusable, match="repeat itself"):
         all(reader.feed(*piece) is not None for piece in pieces)

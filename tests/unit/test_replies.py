@@ -77,24 +77,52 @@ def test_an_empty_reply_changes_nothing() -> None:
     assert rewrite(OLD, "\n\n", [1]) == OLD
 
 
+SUB, TO = ("<|sub|>", True), ("<|to|>", True)
+
+
 def line(number: int) -> tuple[str, bool]:
     return f"<|L{number}|>", True
 
 
 def test_hunks_replace_insert_and_delete() -> None:
     pieces = [line(1), line(1), ("def g(a):\n", False), line(2), ("<|ins|>", True), ("    # hm", False), ("\n", False), line(3), line(3)]
-    assert result(PatchReader(3), OLD, pieces) == "def g(a):\n    return a\n    # hm"
+    assert result(PatchReader(OLD.split("\n")), OLD, pieces) == "def g(a):\n    return a\n    # hm"
+
+
+def test_a_replacement_names_what_stands_in_a_line_once() -> None:
+    pieces = [
+        line(1),
+        ("<|above|>", True),
+        ("# new\n", False),
+        line(1),
+        SUB,
+        ("(", False),
+        ("a)", False),
+        TO,
+        ("(a, b)", False),
+        line(3),
+        SUB,
+        (" end", False),
+        TO,
+    ]
+    assert result(PatchReader(OLD.split("\n")), OLD, pieces) == "# new\ndef f(a, b):\n    return a\n#"
+
+
+def test_a_word_is_renamed_wherever_it_stands_alone() -> None:
+    old = "a = data\nb = a.a + aa  # the a-team, a\n$a"
+    pieces = [SUB, ("a", False), TO, ("x", False), ("y", False)]
+    assert result(PatchReader(old.split("\n")), old, pieces) == "xy = data\nb = xy.xy + aa  # the a-team, xy\n$a"
 
 
 def test_a_refusal_ends_the_reply_and_changes_nothing() -> None:
-    reader = PatchReader(3)
+    reader = PatchReader(OLD.split("\n"))
     assert reader.feed("<|decline|>", True) == [] and reader.complete
     with pytest.raises(Malformed):
-        result(PatchReader(3), OLD, [("<|L1|>", True), ("<|L1|>", True), ("x\n", False), ("<|decline|>", True)])
+        result(PatchReader(OLD.split("\n")), OLD, [("<|L1|>", True), ("<|L1|>", True), ("x\n", False), ("<|decline|>", True)])
 
 
 def test_text_may_hold_what_looks_like_a_control_token() -> None:
-    assert result(PatchReader(1), "x", [line(1), line(1), ("<|L9|>\n", False)]) == "<|L9|>"
+    assert result(PatchReader(["x"]), "x", [line(1), line(1), ("<|L9|>\n", False)]) == "<|L9|>"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +139,23 @@ def test_text_may_hold_what_looks_like_a_control_token() -> None:
         [line(1), line(1), ("no newline", False), line(2), line(2), ("x\n", False)],
         [("<|ins|>", True)],
         [line(1), ("<|file|>", True)],
+        [line(4), ("<|above|>", True), ("x\n", False), line(1), line(1)],
+        # What is to be replaced is not there, is there twice, is nothing, or is never said to become anything.
+        [line(1), SUB, ("b", False), TO, ("c", False)],
+        [line(2), SUB, ("r", False), TO, ("c", False)],
+        [line(1), SUB, TO, ("c", False)],
+        [line(1), SUB, ("a", False)],
+        [line(1), SUB, ("a", False), line(2), line(2)],
+        [line(1), SUB, ("a", False), TO, ("b\n", False)],
+        [line(1), SUB, ("a", False), TO, ("b", False), TO, ("c", False)],
+        [line(1), TO, ("c", False)],
+        [SUB, ("b", False), TO, ("c", False)],
+        [SUB, ("a", False), TO, ("c", False), line(1), line(1), ("x\n", False)],
+        [line(1), line(1), ("x\n", False), SUB, ("a", False), TO, ("c", False)],
+        [line(1), line(1), ("x\n", False), line(1), SUB, ("a", False), TO, ("c", False)],
+        [line(9), SUB, ("a", False), TO, ("c", False)],
     ],
 )
 def test_malformed_patches_are_refused(pieces: list[tuple[str, bool]]) -> None:
     with pytest.raises(Malformed):
-        result(PatchReader(3), OLD, pieces)
+        result(PatchReader(OLD.split("\n")), OLD, pieces)

@@ -48,6 +48,6 @@ def test_what_is_asked(typed: str, asked: str) -> None:
 
 def test_the_prompt_of_the_embedded_model_asks_so() -> None:
     def said(instruction: str) -> list[str]:
-        return [segment.text for segment in PatchFormat(marks=True).prompt(Task("", "", "a.py", "", REGION, "", instruction)).segments]
+        return [segment.text for segment in PatchFormat(marks=1).prompt(Task("", "", "a.py", "", REGION, "", instruction)).segments]
 
     assert said("Could you rename name to title?") == said("Rename name to title.") == said("rename name to title")
