@@ -140,7 +140,7 @@ class PatchReader:
             self._position = len(self._lines)
         else:
             line = self._lines[self._within - 1]
-            changed = {self._within: line.replace(self._old, self._new)} if line.count(self._old) == 1 else {}
+            changed = {self._within: line.replace(self._old, self._new)} if once(self._old, line) else {}
         if not changed:
             raise Malformed("a replacement of what is not there")
         return [event for number, line in changed.items() for event in (Hunk(number, number), Text(line + "\n"))]
@@ -151,6 +151,11 @@ class PatchReader:
         out = self._replaced()
         self.complete = True
         return out
+
+
+def once(part: str, text: str) -> bool:
+    """Whether it stands there in one place; "a, a" stands twice in "a, a, a"."""
+    return text.find(part) == text.rfind(part) >= 0
 
 
 def renamed(lines: Sequence[str], old: str, new: str) -> dict[int, str]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from inference.api import Event, Hunk, Task, Text
 from inference.marks import CLOSERS, marked
 from inference.prompts import PatchFormat, Segment
-from inference.replies import ABOVE, DECLINE, INSERT, REPLACE, WITH, Malformed, PatchReader, renamed
+from inference.replies import ABOVE, DECLINE, INSERT, REPLACE, WITH, Malformed, PatchReader, once, renamed
 from inference.training.scene import Example
 from inference.wording import plain
 
@@ -105,7 +105,7 @@ def narrowed(old: str, new: str) -> tuple[str, str]:
     start = next((n for n in range(most) if a[n] != b[n]), most)
     end = next((n for n in range(most - start) if a[-1 - n] != b[-1 - n]), most - start)
     first, last = start, len(a) - end
-    while not (part := "".join(a[first:last])).strip() or old.count(part) != 1:
+    while not (part := "".join(a[first:last])).strip() or not once(part, old):
         if "".join(a[:first]).strip():
             first -= 1
         elif last < len(a):

@@ -10,7 +10,9 @@ from inference.training import encoding
 from inference.training.encoding import END
 
 lines = st.lists(
-    st.sampled_from(["a", "b", "", "}", "  x = 1", "  x = 11", "f(x, a, x)", "f(x, x)", "return é😀", "return é-é"]), min_size=1, max_size=14
+    st.sampled_from(["a", "b", "", "}", "  x = 1", "  x = 11", "f(x, a, x)", "f(x, x)", "f(x, x, x, x)", "return é😀", "return é-é"]),
+    min_size=1,
+    max_size=14,
 )
 
 
@@ -51,6 +53,7 @@ def test_a_change_within_a_line_is_said_shortly_and_once() -> None:
     assert said("x = [11, 1, 2]", "x = [11, 2]") == "<|L1|><|sub|> 1, <|to|> "
     assert said("    def f():", "    async def f():") == "<|L1|><|sub|>def<|to|>async def"
     assert said("if a == b:", "if a >= b:") == "<|L1|><|sub|>==<|to|>>="
+    assert said("draw(x, SIZE, SIZE, SIZE);", "draw(x, SIZE, SIZE);") == "<|L1|><|L1|>draw(x, SIZE, SIZE);\n"
     assert said("one", "two three") == "<|L1|><|L1|>two three\n"
 
 

@@ -143,6 +143,7 @@ def test_text_may_hold_what_looks_like_a_control_token() -> None:
         # What is to be replaced is not there, is there twice, is nothing, or is never said to become anything.
         [line(1), SUB, ("b", False), TO, ("c", False)],
         [line(2), SUB, ("r", False), TO, ("c", False)],
+        [line(2), SUB, ("  ", False), TO, ("c", False)],
         [line(1), SUB, TO, ("c", False)],
         [line(1), SUB, ("a", False)],
         [line(1), SUB, ("a", False), line(2), line(2)],
