@@ -77,3 +77,8 @@ def test_requests_to_be_declined_are_some_of_them() -> None:
     stream = examples.stream(supply(), 5)
     declined = sum(next(stream).result is None for _ in range(600))
     assert 30 < declined < 120
+
+
+def test_a_comment_in_a_script_hides_its_own_line_alone() -> None:
+    assert examples.valid("javascript", "if (a) { // not (yet\n  b();\n}")
+    assert not examples.valid("javascript", "if (a) { // not yet\n  b(;\n}")

@@ -54,6 +54,11 @@ def test_from_nothing_to_a_card_in_two_sittings(tmp_path: Path) -> None:
     assert trained.shape == begun.shape
     for (name, weights), other in zip(trained.named_parameters(), begun.parameters(), strict=True):
         assert (weights - other).abs().max() <= weights.abs().max() / 200, name
+    # Further layers say nothing at first.
+    deeper = start.model(tmp_path / "ensemble-edit-q8_0.gguf", layers=5)
+    assert deeper.shape.layers == 5
+    tokens = torch.arange(100, 140).unsqueeze(0)
+    assert torch.allclose(deeper(tokens), begun(tokens), atol=1e-5)
 
 
 def test_requests_for_one_place_are_computed_at_once_and_do_not_see_each_other() -> None:
