@@ -133,7 +133,7 @@ async def test_what_follows_keystrokes_is_known_at_enter_and_changes_no_answer()
 
 async def test_a_draft_tells_what_follows_as_well() -> None:
     async with inside() as running:
-        task = replace(TASK, instruction="say goodbye instead")
+        task = replace(TASK, instruction="count the greetings")
         draft = await answer(running, "draft", replace(task, draft=True))
         assert (await draft.finished()).outcome == "declined"
         run = await answer(running, "run", task)
@@ -219,7 +219,7 @@ async def test_guessing_from_the_old_region_changes_no_answer() -> None:
 
 async def test_guesses_that_are_right_or_wrong_in_places_change_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long reply is compared with itself when it is guessed at from a text that is like it."""
-    write = replace(FIB, region="# fibonacci", tentative=True)
+    write = replace(FIB, region="\n", tentative=True)
     async with engine() as plain:
         alone = await answer(plain, "run", write)
     made: list[Drafter] = []
@@ -261,10 +261,10 @@ async def test_a_long_region_that_is_guessed_from_is_read_in_pieces_as_well(chat
 
 
 async def test_a_model_is_asked_as_its_file_says_that_it_was_trained(tmp_path: Path) -> None:
-    """With the lines of the request's words, or without."""
+    """With the lines of the request's words and the end of the block that they open, or without."""
     without = tmp_path / "without.gguf"
     without.write_bytes(config.EMBEDDED_MODEL.read_bytes().replace(MARKS.encode(), b"ensemble.other"))
-    for path, marks in ((config.EMBEDDED_MODEL, ["<|L1|>", "<|L2|>"]), (without, [])):
+    for path, marks in ((config.EMBEDDED_MODEL, ["<|L1|>", "<|to|>", "<|L2|>", "<|L2|>"]), (without, [])):
         async with inside(path) as running:
             await answer(running, "ready", replace(TASK, mode="ask"))
             prompt, _ = running.worker._prompting.prompt(replace(TASK, instruction="rename name to who"))

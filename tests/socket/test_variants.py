@@ -173,7 +173,7 @@ async def test_variants_of_an_instruction_about_many_places(server: Server) -> N
 
 
 # The embedded model would write something to this, and is far from sure of it.
-UNSURE = "say goodbye instead"
+UNSURE = "count the greetings"
 
 
 async def test_what_the_model_is_not_sure_of_is_offered_instead_of_written(server: Server) -> None:
