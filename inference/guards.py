@@ -52,6 +52,10 @@ class Repetition:
         self._line = ""
         self._checked = 0
 
+    def cut(self) -> None:
+        """What follows is no part of the line before it: replacements within lines have no ends of lines."""
+        self._line, self._checked = "", 0
+
     def found(self, piece: str) -> bool:
         *ended, rest = piece.split("\n")
         for end in ended:
@@ -180,7 +184,9 @@ class Guard:
 
     def feed(self, piece: str, control: bool) -> list[Event]:
         out: list[Event] = []
-        if not control:
+        if control:
+            self._repetition.cut()
+        else:
             clean = UNPRINTABLE.sub(lambda found: found[0] if found[0] in self._known_letters else "", piece)
             if clean != piece and not self._broken:
                 self._broken = True

@@ -49,7 +49,7 @@ KINDS = {
 }
 KIND = {word: re.compile(pattern) for words, pattern in KINDS.items() for word in words}
 # What ends a block on a line of its own, where its beginning stands.
-CLOSERS = ("}", ")", "]", "</", "end", "fi", "done", "esac")
+CLOSES = re.compile(r"[})\]]|</|(?:end|fi|done|esac)(?![\w-]|\s*[=(.:\[])")
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Words of people's language that say nothing of the code, unless they are quoted.
 COMMON = frozenset(
@@ -91,9 +91,12 @@ def block_end(lines: Sequence[str], first: int) -> int:
         if _indent(lines[number - 1]) > own:
             end = number
             continue
-        if end > first and _indent(lines[number - 1]) == own and line.startswith(CLOSERS):
-            end = number
-        break
+        if end == first or _indent(lines[number - 1]) < own or not CLOSES.match(line):
+            break
+        end = number
+        # "} else {" and the end of a long signature go on.
+        if not line.endswith(("{", ":", "(")):
+            break
     return end
 
 

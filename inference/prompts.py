@@ -112,7 +112,7 @@ class PatchFormat(Format):
         return Prompt(tuple(segments), (Segment("<|patch|>", True),), saw=saw)
 
     def reader(self, task: Task) -> Reader:
-        return Guard(PatchReader(task.region.split("\n")), task)
+        return Guard(PatchReader(task.region.split("\n"), task.path), task)
 
 
 SYSTEM = (

@@ -16,6 +16,11 @@ LINE = re.compile(r"<\|L(\d+)\|>\Z")
 INSERT, ABOVE = "<|ins|>", "<|above|>"
 REPLACE, WITH = "<|sub|>", "<|to|>"
 DECLINE = "<|decline|>"
+# Files in which a hyphen between names is a minus.
+MINUS = frozenset(
+    ["py", "js", "jsx", "mjs", "ts", "tsx", "c", "h", "cc", "cpp", "cs", "go", "java", "kt", "lua", "php", "rb", "rs", "scala", "swift"]
+)
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
 
 
 class Malformed(Exception):
@@ -54,10 +59,10 @@ class PatchReader:
     ``<|decline|>`` as the whole reply: the model says that the request is beyond it.
     """
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        """``lines`` of the region, without their ends."""
+    def __init__(self, lines: Sequence[str], path: str = "") -> None:
+        """``lines`` of the region, without their ends; ``path`` of its file."""
         self.complete = False
-        self._lines = lines
+        self._lines, self._path = lines, path
         self._line: int | None = None  # a hunk's first line, until its second token
         self._begun = False
         self._part: Literal["", "lines", "old", "new"] = ""
@@ -135,8 +140,10 @@ class PatchReader:
         if self._part == "old":
             raise Malformed("a replacement without its new text")
         self._part = ""
+        if self._old == self._new:
+            return []
         if self._within is None:
-            changed = renamed(self._lines, self._old, self._new)
+            changed = renamed(self._lines, self._old, self._new, self._path)
             self._position = len(self._lines)
         else:
             line = self._lines[self._within - 1]
@@ -158,11 +165,27 @@ def once(part: str, text: str) -> bool:
     return text.find(part) == text.rfind(part) >= 0
 
 
-def renamed(lines: Sequence[str], old: str, new: str) -> dict[int, str]:
-    """The lines, by their numbers from 1, in which ``old`` stands as a whole word, with ``new`` in its place."""
-    word = re.compile(rf"(?<![\w$])(?<!\w-){re.escape(old)}(?![\w$])(?!-\w)")
-    changed = {number: word.sub(lambda _: new, line) for number, line in enumerate(lines, 1)}
+def renamed(lines: Sequence[str], old: str, new: str, path: str = "") -> dict[int, str]:
+    """The lines, by their numbers from 1, in which ``old`` stands as a whole word, with ``new`` in its place.
+
+    ``path`` tells whether a hyphen belongs to a name, as it does in a style sheet, or is a minus. Between quotes it always belongs to one.
+    """
+    minus = path.rsplit(".", 1)[-1] in MINUS
+    word = re.compile(rf"(?<![\w$]){re.escape(old)}(?![\w$])")
+
+    def other(match: re.Match[str]) -> str:
+        line, (start, end) = match.string, match.span()
+        hyphened = re.search(r"\w-\Z", line[:start]) or re.match(r"-\w", line[end:])
+        return old if hyphened and not (minus and not quoted(line[:start])) else new
+
+    changed = {number: word.sub(other, line) for number, line in enumerate(lines, 1)}
     return {number: line for number, line in changed.items() if line != lines[number - 1]}
+
+
+def quoted(before: str) -> bool:
+    """Whether a text opens a quotation that it does not close."""
+    left = QUOTED.sub("", before)
+    return any(mark in left for mark in "\"'`")
 
 
 class AnswerReader:

@@ -19,6 +19,7 @@ from inference.training.evaluate import Report, summary
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "ensemble-edit"
 MEASURED = 300
+LAYERS = 6  # of a training from nothing
 KEEP = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
 
 
@@ -88,7 +89,7 @@ def run_training(work: Work, arguments: argparse.Namespace) -> None:
     from inference.training.model import Llama, Shape
 
     sources = corpus.load(work.corpus)
-    shape = Shape(arguments.vocabulary, arguments.width, arguments.layers, arguments.heads, arguments.kv_heads, arguments.inner)
+    shape = Shape(arguments.vocabulary, arguments.width, arguments.layers or LAYERS, arguments.heads, arguments.kv_heads, arguments.inner)
     plan = train.Plan(
         tokens=arguments.tokens,
         rate=arguments.rate,
@@ -104,7 +105,7 @@ def run_training(work: Work, arguments: argparse.Namespace) -> None:
     measured = batches.fixed([next(watched) for _ in range(arguments.measured)], work.tokenizer)
 
     def begin() -> Llama:
-        return start.model(arguments.start, arguments.layers) if arguments.start else Llama(shape)
+        return start.model(arguments.start, arguments.layers or 0) if arguments.start else Llama(shape)
 
     state = train.train(examples.Supply.of(sources, held_out=False), work.tokenizer, work.checkpoint, plan, begin, measured)
     print(f"trained: {state.tokens / 1e6:.1f}M of {plan.tokens / 1e6:.0f}M tokens in {state.seconds / 3600:.2f} hours, {state.sittings} sittings")
@@ -210,7 +211,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default="", help="evaluate this GGUF instead")
     parser.add_argument("--where", default="on CPU", help="the machine, for the card")
     parser.add_argument("--tokenizer-examples", type=int, default=60_000)
-    for name, default in (("vocabulary", 4096), ("width", 384), ("layers", 6), ("heads", 6), ("kv-heads", 2), ("inner", 1152)):
+    for name, default in (("vocabulary", 4096), ("width", 384), ("layers", None), ("heads", 6), ("kv-heads", 2), ("inner", 1152)):
         parser.add_argument(f"--{name}", type=int, default=default)
     return parser.parse_args(words)
 

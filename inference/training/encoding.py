@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from inference.api import Event, Hunk, Task, Text
-from inference.marks import CLOSERS, marked
+from inference.marks import CLOSES, marked
 from inference.prompts import PatchFormat, Segment
 from inference.replies import ABOVE, DECLINE, INSERT, REPLACE, WITH, Malformed, PatchReader, once, renamed
 from inference.training.scene import Example
@@ -54,8 +54,8 @@ def divided(prompt: Sequence[Segment]) -> tuple[Sequence[Segment], Sequence[Segm
 def changes(old: Sequence[str], new: Sequence[str], asked: Collection[int] = ()) -> list[tuple[int, int, int, int]]:
     """Spans (old from, to, new from, to) that differ, in one canonical form: a model cannot learn to guess among equals.
 
-    Of the places where a pure insertion or deletion may stand, it stands at the first one that begins with a line of ``asked`` (from 1),
-    else with no closing bracket, else at the first. Spans with nothing but brackets and blanks between them are one.
+    Of the places where a pure insertion or deletion may stand, it stands at the first one that begins with no closing bracket, a deletion
+    rather where it begins with a line of ``asked`` (from 1). Spans with nothing but brackets and blanks between them are one.
     """
     spans: list[tuple[int, int, int, int]] = []
     differ = [code[1:] for code in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if code[0] != "equal"]
@@ -87,7 +87,7 @@ def _placed(
 
     def worth(by: int) -> tuple[bool, bool, int]:
         opens = next((line.strip() for line in lines[first + by : last + by] if line.strip()), "")
-        return a == b or a + by + 1 not in asked, opens.startswith(CLOSERS), by
+        return a == b or a + by + 1 not in asked, CLOSES.match(opens) is not None, by
 
     by = min(range(-up, down + 1), key=worth)
     return a + by, b + by, c + by, d + by
@@ -121,18 +121,18 @@ def within(old: str, new: str) -> tuple[str, str] | None:
     return (part, instead) if len(part) + len(instead) < len(new.strip()) else None
 
 
-def renaming(old: Sequence[str], new: Sequence[str]) -> tuple[str, str] | None:
+def renaming(old: Sequence[str], new: Sequence[str], path: str = "") -> tuple[str, str] | None:
     """The word and its new name, where the change is nothing but that, wherever it stands."""
     pair = next(((a, b) for a, b in zip(old, new, strict=False) if a != b), None)
     if len(old) != len(new) or not pair:
         return None
     names, others = NAME.findall(pair[0]), NAME.findall(pair[1])
     name, other = next(((a, b) for a, b in zip(names, others, strict=False) if a != b), ("", ""))
-    made = renamed(old, name, other) if name else {}
+    made = renamed(old, name, other, path) if name else {}
     return (name, other) if [made.get(number, line) for number, line in enumerate(old, 1)] == list(new) else None
 
 
-def reply(region: str, result: str | None, instruction: str = "") -> list[Segment]:
+def reply(region: str, result: str | None, instruction: str = "", path: str = "") -> list[Segment]:
     """What the model answers, up to and with the end token; None is a refusal.
 
     What is asked decides between forms of the same change: a word that is named is renamed wherever it stands, and a line that is inserted
@@ -141,7 +141,7 @@ def reply(region: str, result: str | None, instruction: str = "") -> list[Segmen
     if result is None:
         return [Segment(DECLINE, True), Segment(END, True)]
     old, new = region.split("\n"), result.split("\n")
-    pair = renaming(old, new)
+    pair = renaming(old, new, path)
     if pair and (sum(a != b for a, b in zip(old, new, strict=True)) > 1 or renamed([instruction], pair[0], "")):
         return [Segment(REPLACE, True), Segment(pair[0]), Segment(WITH, True), Segment(pair[1]), Segment(END, True)]
     asked = {number for _, numbers in marked(plain(instruction, region), old, kinds=True) for number in numbers}
@@ -171,10 +171,10 @@ def reply(region: str, result: str | None, instruction: str = "") -> list[Segmen
     return [*out, Segment(END, True)]
 
 
-def applied(region: str, pieces: Sequence[Segment]) -> str | None:
+def applied(region: str, pieces: Sequence[Segment], path: str = "") -> str | None:
     """The region after a reply, read by the engine's own reader. None: it declined. Raises Malformed."""
     lines = region.split("\n")
-    reader = PatchReader(lines)
+    reader = PatchReader(lines, path)
     hunks: list[tuple[Hunk, str]] = []
 
     def take(events: Sequence[Event]) -> None:

@@ -98,7 +98,7 @@ class LlamaModel:
             return Answer(None, declined=True, tokens=len(reply), seconds=seconds, least=least)
         segments = self.segments(reply)
         try:
-            result = encoding.applied(example.region, segments)
+            result = encoding.applied(example.region, segments, example.path)
         except Malformed:
             return Answer(None, malformed=True, tokens=len(reply), seconds=seconds, least=least)
         declined = segments[0].text == DECLINE or result == example.region

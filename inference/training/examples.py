@@ -218,7 +218,7 @@ def other(supply: Supply, where: Place, chosen: Registered) -> Example | None:
 
 
 def groups(supply: Supply, seed: int) -> Iterator[list[Example]]:
-    """Several requests for each place, without end and without repeats; the same for the same seed.
+    """Several requests for each place, without end; the same for the same seed. Scenes written by hand come again, generated ones do not.
 
     A place costs most of what a training computes, and one place with several answers teaches to read the request.
     """

@@ -22,11 +22,14 @@ CONTROL = 3  # a token's kind in a GGUF
 
 
 def tokens_of(reader: GGUFReader) -> list[str]:
-    """This recipe's special tokens, then of the file's others the first ones: as many in all as the file has."""
+    """This recipe's special tokens, then of the file's others the first ones: as many in all as the file has. Raises ValueError if there are too few."""
     given = [str(token) for token in _value(reader, "tokenizer.ggml.tokens")]
     kinds = _value(reader, "tokenizer.ggml.token_type")
     plain = [token for token, kind in zip(given, kinds, strict=True) if kind != CONTROL]
-    return [*encoding.SPECIAL, *plain][: len(given)]
+    tokens = [*encoding.SPECIAL, *plain][: len(given)]
+    if len(tokens) < len(given):
+        raise ValueError(f"the file has {len(given) - len(plain)} special tokens where {len(encoding.SPECIAL)} are known")
+    return tokens
 
 
 def tokenizer(gguf: Path, out: Path) -> None:

@@ -80,11 +80,13 @@ class Encoder:
         """Examples of one place: what they share of their prompts, and the rest of each one's prompt with its reply."""
         divided = [encoding.divided(encoding.prompt(example)) for example in group]
         branches = [
-            (self.segments(asked), self.segments(encoding.reply(each.region, each.result, each.instruction)))
+            (self.segments(asked), self.segments(encoding.reply(each.region, each.result, each.instruction, each.path)))
             for (_, asked), each in zip(divided, group, strict=True)
         ]
         return self.segments(divided[0][0]), branches
 
     def example(self, example: Example) -> tuple[list[int], list[int]]:
         """The prompt and the reply."""
-        return self.segments(encoding.prompt(example)), self.segments(encoding.reply(example.region, example.result, example.instruction))
+        return self.segments(encoding.prompt(example)), self.segments(
+            encoding.reply(example.region, example.result, example.instruction, example.path)
+        )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 
 from inference.training import encoding, everyday, examples, requests
 from inference.training.scene import Example
@@ -10,8 +13,8 @@ from inference.training.scene import Example
 
 def check(example: Example) -> None:
     assert example.instruction.strip() and "\n" not in example.instruction
-    reply = encoding.reply(example.region, example.result, example.instruction)
-    assert encoding.applied(example.region, reply) == example.result
+    reply = encoding.reply(example.region, example.result, example.instruction, example.path)
+    assert encoding.applied(example.region, reply, example.path) == example.result
     if example.result is not None:
         assert example.result != example.region and example.result.count("\n") < encoding.MOST_LINES, (example.path, example.instruction)
         if examples.valid(example.language, example.region):
@@ -37,6 +40,16 @@ def test_other_words_make_other_examples_that_are_as_sound() -> None:
             check(example)
             seen.add((example.region, example.instruction))
     assert len(seen) > 1000
+
+
+def test_the_same_dice_make_the_same_examples() -> None:
+    """Also where sets have another order."""
+    said = "import random; from inference.training import everyday; dice = random.Random(8); print([everyday.group(dice, 6) for _ in range(20)])"
+    first, second = (
+        subprocess.run([sys.executable, "-c", said], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        for seed in "12"
+    )
+    assert first == second and "Example(" in first
 
 
 def test_a_word_is_varied_in_all_its_forms_at_once() -> None:

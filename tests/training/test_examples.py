@@ -33,8 +33,8 @@ def supply(held_out: bool = False) -> examples.Supply:
 
 
 def check(example: Example) -> None:
-    reply = encoding.reply(example.region, example.result, example.instruction)
-    assert encoding.applied(example.region, reply) == example.result
+    reply = encoding.reply(example.region, example.result, example.instruction, example.path)
+    assert encoding.applied(example.region, reply, example.path) == example.result
     assert example.instruction and "\n" not in example.instruction
     assert (
         not re.search(r"[<{~][a-z_]+[>}]|~", example.instruction.replace(example.region, "")) or "~" in example.region or "<" in example.instruction

@@ -134,6 +134,17 @@ def test_a_patch_that_deletes_most_of_a_region_unasked_is_refused() -> None:
     assert patched("remove the first lines")
 
 
+def test_the_same_replacement_in_many_lines_is_no_repetition() -> None:
+    lines = ["console.log(i, ai)"] * 45
+    reader = Guard(PatchReader(lines), task("\n".join(lines)))
+    pieces = [
+        piece
+        for number in range(1, 46)
+        for piece in [(f"<|L{number}|>", True), ("<|sub|>", True), ("console.log", False), ("<|to|>", True), ("logger.info", False)]
+    ]
+    assert len([*(event for piece in pieces for event in reader.feed(*piece)), *reader.finish()]) == 90
+
+
 def test_a_patch_that_repeats_itself_is_stopped() -> None:
     reader = Guard(PatchReader(["x = 1"]), task("x = 1"))
     pieces = iter([("<|L1|>", True), ("<|ins|>", True), *[("x = 1\n", False)] * 100])

@@ -70,6 +70,10 @@ def test_lines_are_found_by_what_people_call_them(instruction: str, expected: st
         ("css", "a {\n  b: c;\n}\n\nd {\n}", {1: 3, 2: 2, 5: 5}),
         ("html", "<ul>\n  <li>a</li>\n</ul>\n<p>", {1: 3, 4: 4}),
         ("shell", "if x; then\n  y\nfi\ny", {1: 3}),
+        ("calls", "for a in b:\n    c(a)\nfile.close()", {1: 2}),
+        ("names", "if a:\n    b\nend = 3", {1: 2}),
+        ("branches", "if (a) {\n  b\n} else {\n  c\n}\nd", {1: 5}),
+        ("signature", "def f(\n    a,\n) -> int:\n    return a\n\ng()", {1: 4}),
         ("yaml", "a:\n  - b\n  - c\nd:", {1: 3, 4: 4}),
     ],
 )

@@ -114,6 +114,25 @@ def test_a_word_is_renamed_wherever_it_stands_alone() -> None:
     assert result(PatchReader(old.split("\n")), old, pieces) == "xy = data\nb = xy.xy + aa  # the a-team, xy\n$a"
 
 
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("a.py", "i = n-i\nreturn a[i-1] + i", "k = n-k\nreturn a[k-1] + k"),
+        ("a.js", "i = find('#i-b', \"a-i\") + i-1", "k = find('#i-b', \"a-i\") + k-1"),
+        ("a.css", ".i-b, .i, .a-i {", ".i-b, .k, .a-i {"),
+        ("a.html", "<p class='i i-b'>i</p>", "<p class='k i-b'>k</p>"),
+    ],
+)
+def test_a_hyphen_is_a_minus_where_names_have_none(path: str, old: str, new: str) -> None:
+    assert result(PatchReader(old.split("\n"), path), old, [SUB, ("i", False), TO, ("k", False)]) == new
+
+
+@pytest.mark.parametrize("pieces", [[line(1), SUB, ("a", False), TO, ("a", False)], [SUB, ("a", False), TO, ("a", False)]])
+def test_a_replacement_by_the_same_is_no_edit(pieces: list[tuple[str, bool]]) -> None:
+    reader = PatchReader(OLD.split("\n"))
+    assert [event for piece in pieces for event in reader.feed(*piece)] + reader.finish() == []
+
+
 def test_a_refusal_ends_the_reply_and_changes_nothing() -> None:
     reader = PatchReader(OLD.split("\n"))
     assert reader.feed("<|decline|>", True) == [] and reader.complete

@@ -29,7 +29,10 @@ OF_LANGUAGE, SPOKEN = 0.1, 0.05
 
 @dataclass(frozen=True)
 class Scene:
-    """``asked``: for each edit its wordings and the new region, None where it is to be declined. ``words`` of the scene's own."""
+    """``asked``: for each edit its wordings and the new region, None where it is to be declined. ``words`` of the scene's own.
+
+    ``counts``: its numbers follow from nothing but each other's being the same; else, "twice as many" would be said of others.
+    """
 
     language: str
     path: str
@@ -38,6 +41,7 @@ class Scene:
     after: str
     asked: tuple[tuple[tuple[str, ...], str | None], ...]
     words: frozenset[str] = frozenset()
+    counts: bool = True
 
     def texts(self) -> list[str]:
         return [self.before, self.region, self.after, *(text for asks, result in self.asked for text in (*asks, result or ""))]
@@ -90,7 +94,18 @@ def scenes() -> tuple[Scene, ...]:
             and not {word + "s", word.removesuffix("s")} & (known - {word})
             and sum(word in words for words in others) <= max(1, OF_LANGUAGE * len(others))
         }
-        out.append(Scene(scene.language, scene.path, scene.before, scene.region, scene.after, scene.asked, frozenset(own)))
+        out.append(
+            Scene(
+                scene.language,
+                scene.path,
+                scene.before,
+                scene.region,
+                scene.after,
+                scene.asked,
+                frozenset(own),
+                not any(map(str.isdigit, known_to_all)),
+            )
+        )
     return tuple(out)
 
 
@@ -100,8 +115,10 @@ def variation(scene: Scene, dice: random.Random) -> dict[str, str]:
         return {}
     known = set().union(*(parts(text) for text in scene.texts()))
     new = dice.sample([word for word in EVERYDAY if word not in known], min(12, len(scene.words)))
-    others = {word: other for word, other in zip(sorted(scene.words, key=lambda _: dice.random()), new, strict=False) if dice.random() < WORD_VARIED}
-    for number in sorted(part for part in known if part.isdigit() and len(part) > 1 and part[0] != "0"):
+    others = {
+        word: other for word, other in zip(dice.sample(sorted(scene.words), len(scene.words)), new, strict=False) if dice.random() < WORD_VARIED
+    }
+    for number in sorted(part for part in known if scene.counts and part.isdigit() and len(part) > 1 and part[0] != "0"):
         other = str(dice.randint(10 ** (len(number) - 1), 10 ** len(number) - 1))
         if dice.random() < NUMBER_VARIED and other not in known and other not in others.values():
             others[number] = other
