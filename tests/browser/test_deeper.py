@@ -29,7 +29,7 @@ def two_models(tmp_path: Path) -> Iterator[Server]:
 def test_the_same_again_by_the_second_model(two_models: Server, people: Callable[..., Page], scheme: str, width: int) -> None:
     ada = people("Ada", color_scheme=scheme, viewport={"width": width, "height": 844})
     link = open_session(ada, two_models, GREET, "greet.py")
-    instruct(ada, 'print "done" at the end')
+    instruct(ada, "add a line return name at the end")
     if width < 600:
         ada.get_by_role("button", name="Timeline").first.click()
     cards = ada.get_by_test_id("run-card")
@@ -40,7 +40,7 @@ def test_the_same_again_by_the_second_model(two_models: Server, people: Callable
     second = cards.nth(1)
     expect(second.locator(".card-model")).to_have_text("by larger")
     expect(second.locator(".badge")).to_have_text("Done")
-    expect(second.locator(".card-instruction")).to_have_text('print "done" at the end')
+    expect(second.locator(".card-instruction")).to_have_text("add a line return name at the end")
     # Both answers can be looked at, kept and undone.
     expect(cards).to_have_count(2)
     expect(cards.first.locator(".diff")).to_be_visible()
