@@ -129,7 +129,7 @@ Code, names and wordings below were not seen in training, except that "known wor
 
 ## Made of
 
-{len(written)} everyday files with requests about them, written by hand for this model ({wordings} wordings; none was
+{len(written)} everyday files with requests about them, written for this model by coding assistants ({wordings} wordings; none was
 written in sight of the requests that it is judged by), and edits generated from made-up files and from files that were installed on the training machine under permissive licences: the Python standard
 library (PSF; held out: {", ".join(stdlib) or "nothing"}) and:
 

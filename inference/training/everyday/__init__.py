@@ -1,4 +1,4 @@
-"""Everyday files and requests about them, written by hand (``*.toml``, in the form of ``requests.toml``), and varied by dice.
+"""Everyday files and requests about them, written one by one by coding assistants (``*.toml``, in the form of ``requests.toml``), varied by dice.
 
 Generated requests name what they mean; people say "make the bars green" and leave finding it to the reader. These teach that.
 ``ask`` is a list: several wordings of one edit. No request of ``requests.toml`` was seen by those who wrote them.
