@@ -211,14 +211,14 @@ def edited(given: Task, at: float, letter: str) -> Task:
 
 
 def form(subject: Subject, context: int = 8192) -> Format:
-    return ChatFormat(ChatTemplate(random_gguf.CHATML, SYSTEM), context) if subject.chat else PatchFormat(marks=_marked(subject.path))
+    return ChatFormat(ChatTemplate(random_gguf.CHATML, SYSTEM), context) if subject.chat else PatchFormat(marks=_marks(subject.path))
 
 
 @cache
-def _marked(path: Path) -> bool:
+def _marks(path: Path) -> int:
     vocabulary = native.Vocabulary(path)
     try:
-        return vocabulary.number(MARKS) > 0
+        return int(vocabulary.number(MARKS))
     finally:
         vocabulary.close()
 

@@ -58,10 +58,6 @@ class Format:
         raise NotImplementedError
 
 
-def region_line_count(region: str) -> int:
-    return region.count("\n") + 1
-
-
 class PatchFormat(Format):
     """The embedded model's own form, exactly as it was trained: see ``inference/models/README.md``."""
 

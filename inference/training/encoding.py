@@ -115,10 +115,12 @@ def narrowed(old: str, new: str) -> tuple[str, str]:
     return part, "".join([*a[first:start], *b[start : len(b) - end], *a[len(a) - end : last]])
 
 
-def within(old: str, new: str) -> tuple[str, str] | None:
-    """``narrowed``, where saying it takes less than saying the line."""
-    part, instead = narrowed(old, new)
-    return (part, instead) if len(part) + len(instead) < len(new.strip()) else None
+def by_line(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, str, str]]:
+    """The number from 1 of each line that changes, and its ``narrowed``; nothing where one of them takes less to be said whole."""
+    if len(old) != len(new):
+        return []
+    out = [(number, *narrowed(a, b)) for number, (a, b) in enumerate(zip(old, new, strict=True), 1) if a != b]
+    return out if all(len(part) + len(instead) < len(new[number - 1].strip()) for number, part, instead in out) else []
 
 
 def renaming(old: Sequence[str], new: Sequence[str], path: str = "") -> tuple[str, str] | None:
@@ -147,16 +149,10 @@ def reply(region: str, result: str | None, instruction: str = "", path: str = ""
     asked = {number for _, numbers in marked(plain(instruction, region), old, kinds=True) for number in numbers}
     out: list[Segment] = []
     for a, b, c, d in changes(old, new, asked):
-        parts = (
-            [(number, within(old[number], new[c - a + number])) for number in range(a, b) if old[number] != new[c - a + number]]
-            if b - a == d - c
-            else []
-        )
-        if parts and all(pair for _, pair in parts):
-            for number, pair in parts:
-                assert pair
-                out += [Segment(f"<|L{number + 1}|>", True), Segment(REPLACE, True), Segment(pair[0]), Segment(WITH, True)]
-                out += [Segment(pair[1])] if pair[1] else []
+        if shorter := by_line(old[a:b], new[c:d]):
+            for number, part, instead in shorter:
+                out += [Segment(f"<|L{a + number}|>", True), Segment(REPLACE, True), Segment(part), Segment(WITH, True)]
+                out += [Segment(instead)] if instead else []
             continue
         if a < b:
             marks = (f"<|L{a + 1}|>", f"<|L{b}|>")

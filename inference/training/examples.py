@@ -33,8 +33,8 @@ MADE_UP = {
     "shell": 0.95,
 }
 SEVERAL = 0.07
-# Of the places, those written by hand.
-EVERYDAY = 0.35
+# Of the places, the scenes that are written one by one.
+SCENES = 0.35
 DECLINED = 0.1
 PLACES_TRIED = 25
 # Requests for one place, and how many throws of the dice each may take.
@@ -218,13 +218,13 @@ def other(supply: Supply, where: Place, chosen: Registered) -> Example | None:
 
 
 def groups(supply: Supply, seed: int) -> Iterator[list[Example]]:
-    """Several requests for each place, without end; the same for the same seed. Scenes written by hand come again, generated ones do not.
+    """Several requests for each place, without end; the same for the same seed. Scenes come again, generated ones do not.
 
     A place costs most of what a training computes, and one place with several answers teaches to read the request.
     """
     dice = random.Random(seed)
     while True:
-        if dice.random() < EVERYDAY:
+        if dice.random() < SCENES:
             yield everyday.group(dice, GROUP)
         elif found := drawn(supply, dice):
             example, where = found

@@ -10,7 +10,7 @@ import random
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,7 @@ OF_LANGUAGE, SPOKEN = 0.1, 0.05
 
 @dataclass(frozen=True)
 class Scene:
-    """``asked``: for each edit its wordings and the new region, None where it is to be declined. ``words`` of the scene's own.
+    """``asked``: for each edit its wordings and the new region, None where it is to be declined. ``known``: all its words; ``words``: its own.
 
     ``counts``: its numbers follow from nothing but each other's being the same; else, "twice as many" would be said of others.
     """
@@ -40,6 +40,7 @@ class Scene:
     region: str
     after: str
     asked: tuple[tuple[tuple[str, ...], str | None], ...]
+    known: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     counts: bool = True
 
@@ -76,7 +77,7 @@ def scenes() -> tuple[Scene, ...]:
     spoken = Counter(word for scene in found for word in set().union(*(parts(ask) for asks, _ in scene.asked for ask in asks)))
     out = []
     for scene in found:
-        known = set().union(*(parts(text) for text in scene.texts()))
+        known = frozenset().union(*(parts(text) for text in scene.texts()))
         place = parts(f"{scene.before} {scene.region} {scene.after}")
         told = [(set.intersection(*map(parts, asks)), parts(result or "")) for asks, result in scene.asked]
         code = place.union(*(result for _, result in told))
@@ -94,18 +95,8 @@ def scenes() -> tuple[Scene, ...]:
             and not {word + "s", word.removesuffix("s")} & (known - {word})
             and sum(word in words for words in others) <= max(1, OF_LANGUAGE * len(others))
         }
-        out.append(
-            Scene(
-                scene.language,
-                scene.path,
-                scene.before,
-                scene.region,
-                scene.after,
-                scene.asked,
-                frozenset(own),
-                not any(map(str.isdigit, known_to_all)),
-            )
-        )
+        counts = not any(map(str.isdigit, known_to_all))
+        out.append(replace(scene, known=known, words=frozenset(own), counts=counts))
     return tuple(out)
 
 
@@ -113,7 +104,7 @@ def variation(scene: Scene, dice: random.Random) -> dict[str, str]:
     """Some of a scene's words and numbers -> others, none of which the scene knows."""
     if dice.random() > VARIED:
         return {}
-    known = set().union(*(parts(text) for text in scene.texts()))
+    known = scene.known
     new = dice.sample([word for word in EVERYDAY if word not in known], min(12, len(scene.words)))
     others = {
         word: other for word, other in zip(dice.sample(sorted(scene.words), len(scene.words)), new, strict=False) if dice.random() < WORD_VARIED
