@@ -142,15 +142,20 @@ class PatchReader:
         self._part = ""
         if self._old == self._new:
             return []
-        if self._within is None:
-            changed = renamed(self._lines, self._old, self._new, self._path)
-            self._position = len(self._lines)
-        else:
-            line = self._lines[self._within - 1]
-            changed = {self._within: line.replace(self._old, self._new)} if once(self._old, line) else {}
+        # "its petra not peter", where Peter stands: people type without capitals.
+        changed = self._changed(self._old, self._new) or self._changed(capitalized(self._old), capitalized(self._new))
         if not changed:
             raise Malformed("a replacement of what is not there")
+        if self._within is None:
+            self._position = len(self._lines)
         return [event for number, line in changed.items() for event in (Hunk(number, number), Text(line + "\n"))]
+
+    def _changed(self, old: str, new: str) -> dict[int, str]:
+        """The lines that a replacement changes, by their numbers from 1."""
+        if self._within is None:
+            return renamed(self._lines, old, new, self._path)
+        line = self._lines[self._within - 1]
+        return {self._within: line.replace(old, new)} if once(old, line) else {}
 
     def finish(self) -> list[Event]:
         if self._line is not None or not self._ends_in_newline:
@@ -158,6 +163,11 @@ class PatchReader:
         out = self._replaced()
         self.complete = True
         return out
+
+
+def capitalized(text: str) -> str:
+    """Its first letter as a capital, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def once(part: str, text: str) -> bool:

@@ -114,6 +114,19 @@ def test_a_word_is_renamed_wherever_it_stands_alone() -> None:
     assert result(PatchReader(old.split("\n")), old, pieces) == "xy = data\nb = xy.xy + aa  # the a-team, xy\n$a"
 
 
+@pytest.mark.parametrize("within", [[], [line(2)]])
+def test_who_types_without_capitals_means_the_word_that_has_one(within: list[tuple[str, bool]]) -> None:
+    old = "- rent\n- call Peter\n- lunch"
+    pieces = [*within, SUB, ("peter", False), TO, ("pet", False), ("ra", False)]
+    assert result(PatchReader(old.split("\n")), old, pieces) == "- rent\n- call Petra\n- lunch"
+
+
+def test_a_word_that_is_there_as_typed_is_the_only_one_meant() -> None:
+    old = "user = User()"
+    assert result(PatchReader([old]), old, [SUB, ("user", False), TO, ("guest", False)]) == "guest = User()"
+    assert result(PatchReader([old]), old, [line(1), SUB, ("user", False), TO, ("guest", False)]) == "guest = User()"
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
