@@ -62,6 +62,6 @@ def request_of(scene: dict[str, Any], entry: dict[str, Any]) -> Request:
     except Unclear as fault:
         raise Unclear(f"{scene['path']}, {entry['ask']}: {fault}") from fault
     right += entry.get("text", [])
-    language = scene["path"].rsplit(".", 1)[1]
+    language = scene["path"].rsplit(".", 1)[-1]
     example = Example("by hand", language, scene["path"], scene.get("before", ""), region, scene.get("after", ""), entry["ask"], right[0])
     return Request(example, tuple(right))
