@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import sys
@@ -88,9 +89,17 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 # Entering a domain in the browsers' preload list cannot be taken back for months: that is for its owner to do.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A probe that is told "not yet" has its answer; whoever reads the log has none to give."""
+    probed = getattr(getattr(record, "request", None), "path", "") == "/readyz"
+    return not (probed and getattr(record, "status_code", 0) == 503)
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"news": {"()": "django.utils.log.CallbackFilter", "callback": _is_news}},
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
@@ -102,6 +111,6 @@ LOGGING = {
         "django.channels.server": {"level": "ERROR"},
         "daphne": {"level": "WARNING"},
         # Addresses that were not found may hold anything that somebody has pasted.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["news"]},
     },
 }

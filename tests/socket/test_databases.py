@@ -163,6 +163,7 @@ async def test_a_database_server_that_crashes_and_comes_back(postgres: Postgres,
             write(ada, "during ")
             await ada.message("storage", state="failing")
             assert await _status(server, "/readyz") == 503
+            assert not [line for line in server.log if "readyz" in line]
             postgres.start()
             await ada.message("storage", state="ok")
             await ada.all_saved()

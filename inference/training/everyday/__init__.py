@@ -20,7 +20,16 @@ from inference.training.requests import request_of
 from inference.training.scene import Example
 from inference.training.words import COLOURS, EVERYDAY, RESERVED
 
-LANGUAGES = {"py": "python", "js": "javascript", "jsx": "javascript", "ts": "typescript", "tsx": "typescript", "yml": "yaml", "md": "markdown", "sh": "shell"}
+LANGUAGES = {
+    "py": "python",
+    "js": "javascript",
+    "jsx": "javascript",
+    "ts": "typescript",
+    "tsx": "typescript",
+    "yml": "yaml",
+    "md": "markdown",
+    "sh": "shell",
+}
 # How often a scene's words and numbers are others, and each of them.
 VARIED, WORD_VARIED, NUMBER_VARIED = 0.75, 0.3, 0.15
 # What stands in so large a share of a language's scenes is of the language, not of the scene.
