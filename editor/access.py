@@ -12,11 +12,11 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import signing
+from django.http.cookie import parse_cookie
 from django.utils import timezone
 
 from editor import presence, storage
@@ -133,15 +133,6 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 
-def parse_cookies(header: str) -> dict[str, str]:
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(header)
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
-
-
 def identify(session_id: str, headers: Mapping[str, str], name: str = "") -> tuple[Session | None, Participant | None]:
     """Who a connection is: by Bearer token (a participant is made for it), else by cookie. Not on the loop.
 
@@ -152,7 +143,7 @@ def identify(session_id: str, headers: Mapping[str, str], name: str = "") -> tup
         return None, None
     given = bearer(headers)
     if given is None:
-        return session, participant_of(session, parse_cookies(headers.get("cookie", "")))
+        return session, participant_of(session, parse_cookie(headers.get("cookie", "")))
     link = link_of(session, given)
     if link is None:
         return session, None
@@ -165,5 +156,5 @@ def role_of(session: Session, headers: Mapping[str, str]) -> tuple[str | None, P
     if given is not None:
         link = link_of(session, given)
         return (LINK_ROLES[link] if link else None), None
-    participant = participant_of(session, parse_cookies(headers.get("cookie", "")))
+    participant = participant_of(session, parse_cookie(headers.get("cookie", "")))
     return (participant.role if participant else None), participant

@@ -62,6 +62,10 @@ class Cards:
         """Whether a card is being made."""
         return bool(self._making)
 
+    async def settled(self) -> None:
+        """All cards are made, and on their way into the database."""
+        await asyncio.gather(*self._making.values(), return_exceptions=True)
+
     def known(self, run: str) -> bool:
         """Whether the run has a card, or will have in a moment."""
         return run in self._cards or run in self._making

@@ -226,12 +226,12 @@ class Connection:
                 "runs": self._live.runs.cards.all(),
             },
         )
+        if message.get("lineage") not in (None, room.lineage):
+            # What it goes on to send is not read any more: nothing of the other lineage gets in.
+            return member.close(protocol.OTHER_LINEAGE)
         self._live.runs.tell_live(member)
         self._live.runs.drafts.tell(member)
         self._live.runs.variants.tell(member)
-        if message.get("lineage") not in (None, room.lineage):
-            # What it goes on to send is not read any more: nothing of the other lineage gets in.
-            member.close(protocol.OTHER_LINEAGE)
 
     def _rename(self, name: str) -> None:
         room, person = self._live.room, self._member.person

@@ -10,6 +10,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -140,7 +141,8 @@ class Drafts:
         self._room.tell(member, "drafts", **self._public_state())
         for draft in self._drafts.values():
             if draft.edits:
-                self._room.tell(member, "draft.shown", **self._shown(draft))
+                with suppress(KeyError):  # it went with its file
+                    self._room.tell(member, "draft.shown", **self._shown(draft))
 
     def close(self) -> None:
         self._unwatch()
@@ -215,7 +217,10 @@ class Drafts:
             return self.drop(draft.by.id)
         # Positions are those of the text as everybody has it.
         self._room.flush()
-        self._room.announce("draft.shown", passing=True, **self._shown(draft))
+        try:
+            self._room.announce("draft.shown", passing=True, **self._shown(draft))
+        except KeyError:
+            self.drop(draft.by.id)  # it went with its file
 
     def _shown(self, draft: Draft) -> dict[str, Any]:
         text = self._room.document.text(draft.file)

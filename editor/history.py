@@ -18,6 +18,8 @@ from editor.document import EMPTY_UPDATE, Document
 from editor.models import Author, DocumentSnapshot, DocumentUpdate, HistorySegment
 
 LIVE = "live"
+# A row's number has no more.
+DIGITS = 18
 
 # One version: the update's id, ms since 1970, and the update.
 Entry = tuple[int, int, bytes]
@@ -82,10 +84,12 @@ def contents_at(session: str, version: int) -> list[tuple[str, str]]:
 
 
 def _segment(session: str, name: str) -> tuple[bytes, list[Entry]]:
-    if name == LIVE:
-        snapshot = DocumentSnapshot.objects.filter(session=session).first()
-        return bytes(snapshot.data) if snapshot else EMPTY_UPDATE, log(session)
-    if not name.isdecimal():
+    while name == LIVE:
+        entries, snapshot = log(session), DocumentSnapshot.objects.filter(session=session).first()
+        # Between the two a compaction may have taken some of the log into the snapshot.
+        if not (snapshot and entries and snapshot.last >= entries[0][0]):
+            return bytes(snapshot.data) if snapshot else EMPTY_UPDATE, entries
+    if not name.isdecimal() or len(name) > DIGITS:
         raise KeyError(name)
     found = HistorySegment.objects.filter(session=session, pk=int(name)).first()
     if found is None:

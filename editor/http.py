@@ -9,6 +9,7 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -77,6 +78,9 @@ def body(request: HttpRequest) -> dict[str, Any]:
     """The request's JSON object; an empty body is an empty one. Raises Refused."""
     try:
         decoded = json.loads(request.body or b"{}")
+    except RequestDataTooBig:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        raise Refused(413, "too_large", f"The request's body may have {most} bytes (ENSEMBLE_MAX_DOCUMENT_BYTES).") from None
     except (ValueError, RecursionError):
         raise Refused(400, "bad_message", "The request's body is not JSON.") from None
     if not isinstance(decoded, dict):

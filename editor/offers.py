@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from editor.edits import RegionDiff, size
+from editor.held import Held
 from editor.languages import MOST_LINES, highlighted_diff
 from editor.live import LiveRegion
 from editor.places import where
@@ -83,6 +84,7 @@ class Offer:
     tasks: list[Task] = field(default_factory=list)
     changed: Literal["", "typed", "rewritten"] = ""
     turn: Turn | None = None
+    held: Held | None = None
     unwatch: Callable[[], None] = lambda: None
 
     def begin(self, text: str, chosen: Sequence[Region]) -> None:

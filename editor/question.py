@@ -35,6 +35,7 @@ class Question(Run):
         (region,) = regions
         file = self.request.file
         text = self._room.document.text(file)
+        self.stop_watching()
         self.parts = [Part(self.id, file, region, text)]
         self._place = place(text, region)
         self._region = region
@@ -72,6 +73,7 @@ class Question(Run):
             if self.state == "streaming" and part.finished is None:
                 self.engine.stop(part.key)
         self.state = "finished"
+        self.stop_watching()
         return [part.old for part in self.parts]
 
 

@@ -268,7 +268,11 @@ class Room:
         except Broken:
             log.exception("The document's library failed; the session is loaded again from the database")
             return self.on_broken()
-        self._pending += max(0, len(data) - (self._size - size))
+        left = len(data) - (self._size - size)
+        if left > 0:
+            # It waits for what is not here yet; or it is known, as all deletions are of somebody who comes back.
+            waits = any(known.get(client, 0) < clock for client, clock in structs.end.items())
+            self._pending += left if waits else min(left, updates.waiting(data, structs.rest, known))
         if structs.more:
             self._limit_files(member, files)
         for client, clock in new.items():

@@ -72,6 +72,7 @@ class Rooms:
         self._chores: list[asyncio.Task[None]] = []
         self._pace = Pace(limits.draft_ms)
         self._model = ""
+        self._failing = ""  # what is told while nothing can be written
 
     @property
     def engine(self) -> Engine:
@@ -152,9 +153,10 @@ class Rooms:
 
     async def end(self, session: str) -> None:
         """Ends a session and deletes its data."""
+        await storage.call(lambda: Session.objects.filter(pk=session).delete())
+        # Not before it is true: where nothing can be written, it goes on.
         self._changed(session)
         self._drop(session, protocol.NOT_FOUND)
-        await storage.call(lambda: Session.objects.filter(pk=session).delete())
 
     def _changed(self, session: str) -> None:
         self._epochs[session] = self.epoch(session) + 1
@@ -185,6 +187,7 @@ class Rooms:
             room = Room(row, document, index, authors, self._limits)
         except (BadUpdate, updates.Malformed) as fault:
             raise storage.Unloadable(f"The text of the session {session} is damaged in the database: {fault}") from None
+        room.failing = self._failing
         room.on_broken = lambda: self._reload(session)
         live = self._live[session] = LiveRoom(room, Runs(room, self.engines, cards, self._pace, self._queue), Warming(room, self.engines.fast))
         storage.writer.call(lambda: self._save(session, entries > storage.COMPACT_UPDATES))
@@ -264,15 +267,15 @@ class Rooms:
         if live.room.members or not live.room.saved.settled or not live.runs.idle:
             return self._postpone(session)
         self._timers.pop(session, None)
-        task = asyncio.get_running_loop().create_task(self._close(session))
+        # At once: whoever came between would be in a room of which nobody else knows.
+        del self._live[session]
+        live.runs.close()
+        live.room.flush()
+        task = asyncio.get_running_loop().create_task(self._put_away(session))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def _close(self, session: str) -> None:
-        live = self._live.pop(session)
-        live.runs.close()
-        live.room.flush()
-
+    async def _put_away(self, session: str) -> None:
         await storage.call(lambda: self._save(session, DocumentUpdate.objects.filter(session=session).count() > storage.COMPACT_UPDATES))
 
     async def close(self) -> None:
@@ -288,6 +291,8 @@ class Rooms:
             chore.cancel()
         if self._engines:
             self._engines.close()
+        for live in self._live.values():
+            await live.runs.cards.settled()
         await asyncio.to_thread(storage.writer.close)
 
     def _model_changed(self, info: ModelInfo) -> None:
@@ -305,10 +310,10 @@ class Rooms:
         self._queue.advance()
 
     def _set_failing(self, failing: bool, message: str) -> None:
-        text = "Edits cannot be written to the disk just now. They are kept in memory and tried again." if failing else ""
+        self._failing = "Edits cannot be written to the disk just now. They are kept in memory and tried again." if failing else ""
         for live in self._live.values():
-            if live.room.failing != text:
-                live.room.set_failing(text)
+            if live.room.failing != self._failing:
+                live.room.set_failing(self._failing)
 
 
 def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[str, object]], dict[int, list[Entry]]]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from editor.document import Delta
 from editor.edits import Insert, Operation, size
+from editor.held import Held
 from editor.live import LiveRegion
 from editor.members import Member, Person
 from editor.modelpresence import ModelPresence
@@ -124,7 +125,8 @@ class Run:
         self._room = room
         self._owner = owner
         self._presence: ModelPresence | None = None
-        self._unwatch: Callable[[], None] = lambda: None
+        self._held: Held | None = None
+        self._unwatch: Callable[[], None] | None = None
         # Names of the people who typed inside the regions since the run began.
         self.typed: list[str] = []
 
@@ -203,12 +205,28 @@ class Run:
         text = self._room.document.text(self.request.file)
         return [place(text, where(text, part.live)) for part in self.parts]
 
+    def wait(self) -> None:
+        """What it is for is chosen when its turn comes: until then, what was marked stays with its text. Raises KeyError where the file is gone."""
+        self._held = Held(self._room.document, self.request)
+        self._unwatch = self._held.drop
+
+    def catch_up(self) -> None:
+        """Its request is of the text as it is now. Raises KeyError where the file is gone."""
+        if self._held:
+            self.request = self._held.now()
+
+    def stop_watching(self) -> None:
+        if self._unwatch:
+            self._unwatch()
+            self._unwatch = None
+
     # The stream.
 
     def take(self, regions: Sequence[Region]) -> None:
         """The lines are chosen, and the run has its caret in the file. Raises KeyError where the file is gone."""
         document, file = self._room.document, self.request.file
         text = document.text(file)
+        self.stop_watching()
         self._unwatch = document.watch(file, self._watched)
         self.parts = [Part(self.id if len(regions) == 1 else f"{self.id}.{number}", file, region, text) for number, region in enumerate(regions, 1)]
         if self.replay:
@@ -260,9 +278,9 @@ class Run:
         if part.tokens != tokens and not self.replay:
             now = time.monotonic()
             self._wrote_at = (self._wrote_at[0] or now, now)
-        if (self.notes, part.saw) != notes:
-            self._owner.noted(self)
         try:
+            if (self.notes, part.saw) != notes:
+                self._owner.noted(self)
             self._apply(part, operations)
             if part.finished and part.finished.outcome != "done":
                 self._apply(part, part.diff.settle())
@@ -308,7 +326,7 @@ class Run:
             except KeyError:
                 pass
         self.state = "finished"
-        self._unwatch()
+        self.stop_watching()
         if self._presence:
             self._presence.leave()
         return new

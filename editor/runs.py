@@ -138,6 +138,9 @@ class Runs:
             return self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link))
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
+        if run_id in self._waiting:
+            self._text(old.request.file)
+            old.catch_up()
         request = replace(old.request, by=member.person, instruction=instruction.strip())
         chain = (*old.chain, old.link)
         if old.outcome:
@@ -293,6 +296,7 @@ class Runs:
     def _regions(self, run: Run) -> list[regions.Region]:
         """What a run would rewrite now. Raises ProtocolError."""
         text = self._text(run.request.file)
+        run.catch_up()
         if run.request.mode == "ask":
             return [asked_about(text, run.request.selection)]
         if run.inherited:
@@ -314,6 +318,8 @@ class Runs:
         turn = Turn(self._room.session, run.request.by.id, partial(self._blocked, run), partial(self._start, run), partial(self._tell_place, run))
         self._turns[run.id] = turn
         enter(turn)
+        if run.state == "queued":
+            run.wait()
 
     def _blocked(self, run: Run) -> str:
         limits, person = self._room.limits, run.request.by
@@ -410,7 +416,8 @@ class Runs:
     def tell_live(self, member: Member) -> None:
         """What goes on just now, to somebody who has just come."""
         for run in self._active.values():
-            self._room.tell(member, "run.started", **told.started(run))
+            with suppress(KeyError):  # its file is gone, and it ends with its next word
+                self._room.tell(member, "run.started", **told.started(run))
             self._room.tell(member, "run.progress", run=run.id, **run.figures, places=run.progress)
             if run.answer:
                 self._room.tell(member, "run.text", run=run.id, text=run.answer)

@@ -93,35 +93,37 @@ class Writer:
 
     def append(self, session: str, data: bytes, done: Callable[[BaseException | None], None]) -> None:
         """``done(None)`` is delivered once the update is durable, ``done(KeyError)`` if the session is no more."""
-        self._start()
-        self._queue.put(_Append(session, time.time_ns() // 1_000_000, data, done))
+        self._put(_Append(session, time.time_ns() // 1_000_000, data, done))
 
     def call(self, function: Callable[[], T], *, kept: bool = False) -> Future[T]:
         """Runs a function that writes, in one transaction. While nothing can be written, only what is ``kept`` waits;
         anything else fails at once with Unwritable."""
-        self._start()
         call = _Call(function, kept)
         if self._failing and not kept:
             call.future.set_exception(Unwritable())
         else:
-            self._queue.put(call)
+            self._put(call)
         return call.future
 
     def close(self) -> None:
-        """Writes what has been queued, then ends."""
+        """Writes what has been queued, then ends. What comes meanwhile is written as well, by one thread at a time."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread:
+            thread = self._thread
+        while thread:
             self._queue.put(None)
             thread.join()
+            with self._lock:
+                self._thread = thread = None if self._queue.empty() else self._begun()
 
-    def _start(self) -> None:
-        if self._thread:
-            return
+    def _put(self, item: _Append | _Call) -> None:
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._main, name="storage", daemon=True)
-                self._thread.start()
+            self._thread = self._thread or self._begun()
+            self._queue.put(item)
+
+    def _begun(self) -> threading.Thread:
+        thread = threading.Thread(target=self._main, name="storage", daemon=True)
+        thread.start()
+        return thread
 
     def _main(self) -> None:
         open_ = True

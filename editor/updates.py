@@ -116,6 +116,11 @@ def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
     return False
 
 
+def waiting(update: bytes, rest: int, clocks: dict[int, int]) -> int:
+    """Bytes, at most, of deletions of what is not written yet: they wait for it. Raises Malformed."""
+    return sum(2 * MAX_INTEGER_BYTES * int((end > clocks.get(client, 0)).sum()) for client, _, end in deletions(update, rest))
+
+
 # Client -> the clocks of its surrogate pairs' second halves, in order.
 Pairs: TypeAlias = "dict[int, array[int]]"
 

@@ -18,6 +18,7 @@ from editor.document import Delta
 from editor.drafts import drawn
 from editor.edits import size
 from editor.engines import Engines
+from editor.held import Held
 from editor.members import Member, Person
 from editor.offers import Offer, Variant
 from editor.places import place, where
@@ -101,6 +102,9 @@ class Variants:
 
         offer.turn = Turn(self._room.session, request.by.id, lambda: self._host.blocked(request), lambda: self._begin(offer), tell)
         self._queue.enter(offer.turn)
+        if key in self._offers and offer.live is None:  # it waits
+            offer.held = Held(self._room.document, request)
+            offer.unwatch = offer.held.drop
 
     def steer(self, member: Member, offer_id: str, instruction: str) -> None:
         """As many new ones, in the lines of the old ones. The same instruction again makes other replies."""
@@ -174,9 +178,9 @@ class Variants:
 
     def _begin(self, offer: Offer) -> None:
         """Its turn has come."""
-        request = offer.request
         try:
             text = self._text(offer)
+            request = offer.request = offer.held.now() if offer.held else offer.request
             chosen: Sequence[Region] | None = find_all(text, offer.lines)
             if not chosen:
                 text, chosen = self._host.plan(request)
@@ -185,6 +189,7 @@ class Variants:
         offer.path = self._room.document.path(request.file)
         offer.begin(text, chosen)
         offer.place = (0, "")
+        offer.unwatch()
         offer.unwatch = self._room.document.watch(request.file, lambda changes, origin: self._watched(offer, changes, origin))
         earlier = tuple(str(link["instruction"]) for link in offer.chain)
         self._announce(offer)

@@ -49,7 +49,7 @@ def session_page(request: HttpRequest, session: str) -> HttpResponse:
 @endpoint("POST")
 def create_session(request: HttpRequest) -> HttpResponse:
     given = body(request)
-    title = string(given, "title", TITLE_LENGTH).strip()
+    title = string(given, "title", TITLE_LENGTH).strip().replace("\0", "")
     files = _files(given.get("files"))
     _count_session(client_address(request))
     session = storage.writer.call(lambda: access.create_session(title, files or [(FIRST_FILE, "")])).result()
@@ -96,8 +96,8 @@ def clean_path(path: str) -> str:
 def _count_session(address: str) -> None:
     limit = settings.ENSEMBLE["ENSEMBLE_MAX_SESSIONS_PER_HOUR"]
     now = time.monotonic()
-    for known in [a for a, times in _created.items() if times[-1] < now - HOUR_S]:
-        del _created[known]
+    for known in [a for a, times in list(_created.items()) if not times or times[-1] < now - HOUR_S]:
+        _created.pop(known, None)
     times = _created.setdefault(address, deque(maxlen=limit + 1))
     while times and times[0] < now - HOUR_S:
         times.popleft()
@@ -196,7 +196,9 @@ async def export(request: HttpRequest, session: str) -> HttpResponse:
     version = request.GET.get("version", "")
     if version:
         found, _ = await sync_to_async(requester)(request, session, "history")
-        contents = await _of_history(lambda: history.contents_at(session, int(version) if version.isdecimal() else -1))
+        contents = await _of_history(
+            lambda: history.contents_at(session, int(version) if version.isdecimal() and len(version) <= history.DIGITS else -1)
+        )
         return await asyncio.to_thread(zip_answer, f"{found.title}-{version}", contents)
     live = await live_room(request, session)
     return await asyncio.to_thread(zip_answer, live.room.title, live.room.document.contents())

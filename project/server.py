@@ -128,7 +128,9 @@ class Socket(WebSocketProtocol):
 
     def pauseProducing(self) -> None:
         """More waits to be sent than the transport's buffer is meant for."""
-        self._stalled = asyncio.get_event_loop().call_later(STALLED_S, self._abort)
+        # The transport says so again at every write while it is full.
+        if self._stalled is None:
+            self._watch_stall()
         if self._receiver:
             self._receiver.paused()
 
@@ -145,9 +147,22 @@ class Socket(WebSocketProtocol):
             self._stalled.cancel()
             self._stalled = None
 
-    def _abort(self) -> None:
+    def _watch_stall(self) -> None:
+        self._stalled = asyncio.get_event_loop().call_later(STALLED_S, self._look_again, self._unsent)
+
+    def _look_again(self, before: int) -> None:
+        """Who reads slowly reads; who has read nothing for so long is not there any more."""
         self._stalled = None
-        self.transport.abortConnection()
+        if self._unsent < before:
+            self._watch_stall()
+        else:
+            self.transport.abortConnection()
+
+    @property
+    def _unsent(self) -> int:
+        """Bytes that wait in the transport, where it tells."""
+        transport = self.transport
+        return len(transport.dataBuffer) - transport.offset + transport._tempDataLen if isinstance(transport, TcpConnection) else 0
 
     def connectionLost(self, reason: Failure) -> None:
         self._moving()

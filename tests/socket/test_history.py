@@ -149,7 +149,14 @@ def test_history_is_not_for_an_audience(server: Server) -> None:
     session = server.session()
     for path in ("history", "history/live", "export.zip?version=1"):
         assert get(server, session, path, "view").status_code == 403
-    for path in ("history/123456789", "history/nonsense", "export.zip?version=123456789", "export.zip?version=x"):
+    for path in (
+        "history/123456789",
+        "history/nonsense",
+        "export.zip?version=123456789",
+        "export.zip?version=x",
+        "history/" + "9" * 5000,
+        "export.zip?version=" + "9" * 5000,
+    ):
         assert get(server, session, path).status_code == 404
 
 

@@ -95,6 +95,32 @@ async def test_updates_that_wait_for_others_count_as_well(strict: Server) -> Non
         await bob.ready("a")
 
 
+def test_a_request_that_is_too_large_is_told_the_limit(strict: Server) -> None:
+    answer = httpx.post(strict.url + "/api/sessions", json={"files": [{"path": "a", "content": "x" * 70_000}]})
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "too_large" and "ENSEMBLE_MAX_DOCUMENT_BYTES" in answer.json()["error"]["message"]
+
+
+async def test_coming_back_again_and_again_fills_nothing(strict: Server) -> None:
+    """All of a document's deletions come along each time, and are known."""
+    session = strict.session(("a", ""))
+    async with join(strict, session, name="Ada") as ada:
+        await ada.ready("a")
+        text = ada.text_of("a")
+        with ada.doc.transaction():
+            text.insert(0, "ab" * 500)
+            for number in range(500):
+                del text[number : number + 1]
+        await ada.all_saved()
+        known = ada.doc.get_update(ada.doc.get_state())
+        assert len(known) > 1000
+        for _ in range(70):
+            ada.send_bytes(wire.sync_step2(known))
+        text.insert(0, "and still there is room")
+        await ada.all_saved()
+    assert strict.text(session, "a").startswith("and still")
+
+
 async def test_the_session_is_full_and_so_is_a_participant(strict: Server) -> None:
     session = strict.session(("a", ""))
     address = f"{strict.ws}/ws/{session['id']}"

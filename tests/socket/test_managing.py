@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from django.conf import settings
 
-from editor import protocol
+from editor import protocol, views
+from editor.http import Refused
 from tests.conftest import Server, bearer, join
 
 
@@ -189,3 +191,10 @@ def test_there_is_a_limit_on_sessions_and_it_is_named(tmp_path) -> None:
     finally:
         server.kill()
     assert settings.ENSEMBLE["ENSEMBLE_PROXIES"] == 0
+
+
+def test_no_sessions_at_all_is_a_limit_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.ENSEMBLE, "ENSEMBLE_MAX_SESSIONS_PER_HOUR", 0)
+    for _ in range(3):
+        with pytest.raises(Refused, match="ENSEMBLE_MAX_SESSIONS_PER_HOUR"):
+            views._count_session("1.2.3.4")

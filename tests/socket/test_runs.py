@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import Server, bearer, join
+from tests.conftest import Server, bearer, join, writes_on
 
 GREET = 'def greet(name):\n    print("Hello " + name)\n'
 DOCSTRING = "add a docstring: Say hello."
@@ -335,6 +335,27 @@ async def test_a_steer_of_many_windows_goes_on_in_all_of_them(chatting_server: S
             ada.send("run.undo", run=run)
             await ada.message("run.card", run=run, undone=True)
         await grace.wait(lambda: str(grace.text_of("a.py")) == MANY)
+
+
+async def test_a_server_that_is_stopped_while_the_model_writes_ends_and_keeps_the_run(tmp_path: Path, endless_model: Path) -> None:
+    server = Server(tmp_path / "data", **writes_on(endless_model))
+    try:
+        session = server.session(("a.py", "x = 1\n"))
+        async with join(server, session) as ada:
+            file = await ada.ready("a.py")
+            ada.send("run.start", instruction="write something long", file=file)
+            run = (await ada.message("run.started"))["run"]
+            await ada.wait(lambda: len(str(ada.text_of("a.py"))) > 60)
+            assert await asyncio.to_thread(server.stop) == 0
+        server.start()
+        async with join(server, session, name="Grace") as grace:
+            await grace.ready("a.py")
+            (card,) = (await grace.message("welcome"))["runs"]
+            assert (card["run"], card["outcome"]) == (run, "stopped")
+            grace.send("run.undo", run=run)
+            await grace.wait(lambda: str(grace.text_of("a.py")) == "x = 1\n")
+    finally:
+        server.kill()
 
 
 async def test_an_undo_works_after_a_restart_and_the_models_text_is_still_marked_as_its(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 from editor import protocol, wire
@@ -39,6 +40,17 @@ async def test_a_cookie_counts_from_our_own_page_alone(server: Server) -> None:
     async with connect(f"{server.ws}/ws/{session['id']}", additional_headers={"Cookie": cookie, "Origin": server.url}) as socket:
         frame = await asyncio.wait_for(socket.recv(), 10)
         assert isinstance(wire.decode(frame), wire.SyncStep1)
+
+
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "seen=Tue Mar 04 2025", "name=J\u00fcrgen", "version=3", "path=/x", 'a=b"c', "foo", "a[0]=1"])
+def test_cookies_of_other_applications_keep_nobody_out(server: Server, other: str) -> None:
+    session = server.session(("a.txt", ""))
+    with httpx.Client(base_url=server.url) as browser:
+        browser.post(f"/api/sessions/{session['id']}/join", json={"token": session["tokens"]["edit"]})
+        cookies = [f"{name}={value}" for name, value in browser.cookies.items()]
+    for header in ("; ".join([other, *cookies]), "; ".join([*cookies, other])):
+        answer = httpx.get(f"{server.url}/api/sessions/{session['id']}/files/a.txt", headers=[(b"cookie", header.encode("latin-1"))])
+        assert answer.status_code == 200, header
 
 
 async def test_saved_text_survives_kill_nine(tmp_path) -> None:

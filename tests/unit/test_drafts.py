@@ -296,3 +296,19 @@ async def test_variants_of_several_places_are_taken_as_one_run_around_what_peopl
     at.runs.keep(ada, run, 0)
     assert at.text == before.replace("hail", "hi")
     assert "1 of 2 places changed. Line 1: It made no sense." in at.heard("ada", "run.finished")[-1]["reason"]
+
+
+async def test_a_draft_whose_file_goes_keeps_nobody_out(engine: Puppet) -> None:
+    at = table(engine)
+    ada, grace = at.person("ada"), at.person("grace")
+    typed(at, ada, WANTED)
+    (shown,) = engine.asked
+    engine.answer(shown, "return name", "return name.upper()")
+    typed(at, grace, "say hello")
+    (late,) = engine.asked
+    at.room.document.remove_files([at.file])
+    engine.answer(late, "return name", "return hello")
+    assert [message["participant"] for message in at.heard("ada", "draft.gone")] == ["grace"]
+    bob = at.person("bob")
+    at.runs.drafts.tell(bob)
+    assert [message["type"] for message in at.ears["bob"].messages] == ["drafts"]

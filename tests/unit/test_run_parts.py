@@ -16,10 +16,11 @@ from editor.engines import Engines
 from editor.members import Member, Person
 from editor.models import Session
 from editor.pace import Pace
+from editor.protocol import utf16_length
 from editor.queue import Queue
 from editor.room import Room
 from editor.runs import Runs
-from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Progress, Task, Text
+from inference.api import Event, Finished, Hunk, Listener, ModelInfo, Progress, Seen, Started, Task, Text
 from project.wiring import limits
 from tests.property.test_malformed import Nowhere
 
@@ -273,6 +274,45 @@ async def test_what_is_typed_shows_the_lines_that_the_run_takes(engine: Puppet) 
     assert grace
 
 
+@pytest.mark.parametrize("mode", ["run", "variants", "question", "steer"])
+async def test_what_was_marked_stays_marked_while_a_run_waits(engine: Puppet, mode: str) -> None:
+    """Others type above it, in it and below it, in characters of all widths."""
+    table = Table(engine, Queue(1), text="# é😀\n" + FUNCTIONS)
+    ada, grace = table.person("ada"), table.person("grace")
+    first = table.start(ada, "make f0 faster", 1)
+    marked = "def f3(x):\n    return x + 3"
+    at = utf16_length(table.text[: table.text.index(marked)])
+    selection = {"anchor": at + len(marked), "head": at}
+    if mode == "question":
+        waits: Any = table.runs.ask(grace, "why?", table.file, selection)
+    else:
+        waits = table.runs.start(grace, "make it faster", table.file, selection, 2 if mode == "variants" else 1)
+    data = table.text.encode()
+    end = data.index(marked.encode()) + len(marked)
+    table.room.document.splice(table.file, end + 1, 0, "# below\n", ada)
+    table.room.document.splice(table.file, data.index(b"x + 3"), 1, "y", ada)
+    table.room.document.splice(table.file, 0, 0, "# ü😀 above\n" * 5, ada)
+    if mode == "steer":
+        waits = table.runs.steer(ada, waits.id, "make it slower")
+    table.runs.stop(first)
+    assert {task.region for task, _ in engine.asked.values()} == {"def f3(x):\n    return y + 3"}
+    if mode not in ("variants", "question"):
+        assert waits.request.selection == {"anchor": (now := utf16_length(table.text[: table.text.index("def f3")])) + len(marked), "head": now}
+    table.runs.stop(None)
+    table.room.document.splice(table.file, 0, 0, "nobody listens any more\n", ada)
+
+
+async def test_a_file_may_go_while_a_run_waits_in_it(engine: Puppet) -> None:
+    table = Table(engine, Queue(1))
+    ada = table.person("ada")
+    first, waits = table.start(ada, "make f0 faster"), table.start(ada, "make f3 faster")
+    table.runs.start(ada, "make f2 faster", table.file, None, 2)
+    table.room.document.remove_files([table.file])
+    table.runs.stop(first)
+    assert [(each["run"], each["outcome"]) for each in table.heard("ada", "run.finished")] == [(first, "stopped"), (waits, "failed")]
+    assert table.heard("ada", "variants.gone")[-1]["outcome"] == "failed"
+
+
 async def test_a_busy_session_waits_for_a_quiet_one(engine: Puppet) -> None:
     queue = Queue(2)
     busy, quiet = Table(engine, queue), Table(engine, queue, session="t")
@@ -305,3 +345,17 @@ async def test_one_person_does_not_take_all_of_a_sessions_turns(engine: Puppet) 
     assert "ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON" in table.heard("grace", "run.queued")[-1]["reason"]
     graces = table.start(grace, "make f5 faster")
     assert list(engine.asked) == [*adas[:3], graces]
+
+
+async def test_a_run_whose_file_has_gone_ends_with_the_models_first_word(engine: Puppet) -> None:
+    """Also where all of the reply comes at once, with something to tell before its text."""
+    queue = Queue(1)
+    table = Table(engine, queue)
+    ada = table.person("ada")
+    run = table.start(ada, "make f0 faster")
+    table.room.document.remove_files([table.file])
+    table.runs.tell_live(table.person("grace"))
+    engine.tell(run, Started(9, 0, saw=(Seen("b.py", 1, 1, "edited"),)), Finished("declined", 3, 1.0, None, "Nothing to do."))
+    assert table.heard("ada", "run.finished")[-1]["outcome"] == "failed"
+    assert table.runs.idle or table.runs.cards.busy
+    assert not queue._streaming
