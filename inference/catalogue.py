@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -89,11 +90,13 @@ class Folder:
             return installed[reference].path
         if reference in catalogue():
             raise UnknownModel(f"{reference} is not installed yet: ./manage.py model pull {reference}")
-        path = Path(reference).expanduser()
-        if path.is_dir():
-            return self._only(path)
-        if path.is_file():
-            return path.resolve()
+        # A person whom the machine does not know, a name that no disk takes.
+        with suppress(RuntimeError, OSError):
+            path = Path(reference).expanduser()
+            if path.is_dir():
+                return self._only(path)
+            if path.is_file():
+                return path.resolve()
         if "/" in reference or reference.endswith(".gguf"):
             raise UnknownModel(f"The model file {reference} does not exist.")
         known = ", ".join([BUILT_IN, *installed])

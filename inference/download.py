@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def pull(entry: Entry, folder: Folder, progress: Progress) -> Path:
             _fetch(entry, found, file, size, progress)
             _check(entry, file, size, digest, progress)
             part.rename(place)
+        _sync(folder.path)
     except OSError as fault:
         raise DownloadFailed(f"{entry.name} could not be written to {folder.path}: {fault.strerror or fault}.") from None
     return place
@@ -134,7 +136,9 @@ def _fetch(entry: Entry, found: HfFileMetadata, file: BinaryIO, size: int, progr
 
 
 def _check(entry: Entry, file: BinaryIO, size: int, digest: str, progress: Progress) -> None:
+    # What is checked must be what a crash of the machine leaves.
     file.flush()
+    os.fsync(file.fileno())
     file.seek(0)
     found, done = hashlib.sha256(), 0
     while piece := file.read(8 * MIB):
@@ -146,6 +150,14 @@ def _check(entry: Entry, file: BinaryIO, size: int, digest: str, progress: Progr
         raise DownloadFailed(
             f"{entry.name} was damaged on its way (its checksum is another), so it was not kept. Run the same command again: it begins anew."
         )
+
+
+def _sync(folder: Path) -> None:
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _answered(fault: errors.HfHubHTTPError) -> str:
@@ -166,8 +178,8 @@ def _bar(there: int, size: int, progress: Progress) -> type[Any]:
     """What huggingface_hub takes for a class of progress bars: it tells how many bytes have come."""
 
     class Bar:
-        def __init__(self, **_: Any) -> None:
-            self.done = there
+        def __init__(self, initial: int = there, **_: Any) -> None:
+            self.done = initial  # 0 where the server takes no notice of what is there
 
         def __enter__(self) -> Bar:
             return self

@@ -7,6 +7,7 @@ else: what endpoints say goes through ``_clean`` before anybody sees it.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import re
 import ssl
@@ -22,6 +23,8 @@ from inference.sse import Broken, Events
 
 LONGEST_ANSWER = 4 * 2**20
 LONGEST_QUOTE = 200
+# No answer has more; what says so is not believed.
+MOST_TOKENS = 10**9
 # When the reply has ended, how long the rest of the stream is waited for: its figures, and an end that leaves the connection usable.
 REST_S = 1.0
 
@@ -74,7 +77,7 @@ class Client:
             raise self._unreachable(f"no answer within {endpoint.connect:g} s (ENSEMBLE_MAX_REMOTE_CONNECT_SECONDS)") from None
         except httpx2.HTTPError as fault:
             raise self._unreachable(_network(fault)) from None
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             raise Refused(f"What {endpoint.host} answers is no list of models: the address must be the one that ends in /v1.", down=True) from None
 
     async def complete(self, body: dict[str, Any], take: Callable[[dict[str, Any]], bool], tick: Callable[[], None]) -> None:
@@ -192,7 +195,7 @@ class Client:
         """Foreign words for a page or a log: one short line, and never the key."""
         if self._endpoint.key:
             text = text.replace(self._endpoint.key, "…")
-        text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+        text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+", " ", text).strip()
         return text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + " …"
 
 
@@ -211,6 +214,16 @@ def text_of(event: dict[str, Any], *names: str) -> str:
     return "".join(text for text in found if isinstance(text, str))
 
 
+class Letters:
+    """Text as it should be of one stream's. Endpoints that count in UTF-16 cut letters in two: the halves are joined, strays replaced."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")
+
+    def feed(self, text: str) -> str:
+        return self._decoder.decode(text.encode("utf-16-le", "surrogatepass"))
+
+
 def wrote(event: dict[str, Any]) -> bool:
     """Whether the model has said something: text, or thoughts that are not part of it."""
     return bool(text_of(event, "content", "reasoning_content", "reasoning"))
@@ -223,11 +236,12 @@ def usage(event: dict[str, Any]) -> dict[str, int]:
         return {}
     details = found.get("prompt_tokens_details")
     all_ = {**(details if isinstance(details, dict) else {}), **found}
-    return {name: all_[name] for name in ("prompt_tokens", "cached_tokens", "completion_tokens") if type(all_.get(name)) is int}
+    counts = {name: all_.get(name) for name in ("prompt_tokens", "cached_tokens", "completion_tokens")}
+    return {name: count for name, count in counts.items() if type(count) is int and 0 <= count <= MOST_TOKENS}
 
 
 def _models(answer: Any) -> dict[str, Model]:
-    """Raises ValueError and its like."""
+    """Raises ValueError, LookupError and their like."""
     found = {}
     for entry in answer["data"]:
         meta = entry.get("meta") or {}  # llama-server; vLLM says max_model_len

@@ -27,7 +27,7 @@ SHORTENS = re.compile(
 )
 THOUGHTS = {"<think>": "</think>", "<thinking>": "</thinking>", "<thought>": "</thought>", "[THINK]": "[/THINK]", "<seed:think>": "</seed:think>"}
 CHANNEL = ("<|channel|>", "<|start|>")
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd\ufffe\uffff]")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufffd\ufffe\uffff]")
 
 
 class Repetition:
@@ -159,7 +159,7 @@ class Thoughts:
         return out
 
     def finish(self) -> list[Event]:
-        if self._state == "thought":
+        if self._state == "thought" or (self._state == "before" and self._said and not self._held.strip()):
             raise Unusable("The model thought aloud and ended without an answer; nothing was changed.")
         out = self._reader.feed(self._held, False) if self._state == "before" and self._held else []
         self.complete = True

@@ -78,7 +78,7 @@ def _shape(kind: str, values: dict[str, Any]) -> Shape | None:
             vocabulary=int(values["tokenizer.ggml.tokens"]),
             context=number("context_length"),
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, ArithmeticError):
         return None
 
 

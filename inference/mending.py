@@ -15,9 +15,13 @@ from inference.replies import Unusable
 
 # A file that is longer is not read as a whole to find the region in it.
 WHOLE_FILE_LINES = 600
+# Beyond so many pairs of lines the search would take longer than people should wait for each other.
+COMPARED = 250_000
 ALIKE, CLEARLY = 0.6, 0.1
 # A line of the reply is looked for so far on among the old ones.
 NEAR_LINES = 30
+# Asked about these, the model may change them at the region's ends too.
+BLANKS = re.compile(r"\b(blank|empty) (lines?|rows?)\b|\bwhite ?space|\bnewlines?\b", re.IGNORECASE)
 # So many lines below the region are not repeated by chance.
 SURE_LINES = 6
 
@@ -25,16 +29,20 @@ SURE_LINES = 6
 class Body:
     """Lines that are meant as the region's: mended where they are not quite, as Text.
 
-    ``blank``: empty lines that wait. ``over``: what follows is no more of the region.
+    ``blank``: lines without text that wait; those at the region's two ends stay as they are. ``over``: what follows is no more of the region.
     """
 
     def __init__(self, task: Task) -> None:
         self.opened = self.over = False
-        self.blank = 0
+        self.blank: list[str] = []
         self._task = task
         self._old = task.region.split("\n")
         self.hunk = Hunk(1, len(self._old))
         self._known = set(self._old)
+        filled = [number for number, line in enumerate(self._old) if line.strip()]
+        kept = filled and not BLANKS.search(task.instruction)
+        self._lead = self._old[: filled[0]] if kept else []
+        self._trail = self._old[filled[-1] + 1 :] if kept else []
         self._code = signs.is_code(task.path)
         self._indent = _common_indent(self._old) if self._code else ""
         self._above = [line for line in task.before.split("\n") if line.strip()]
@@ -47,19 +55,19 @@ class Body:
         self._at = 0  # old lines before this one have been written, or given up
         self._last_clear = True  # the last line written has its place among the old ones
         self._unplaced: list[str] = []  # lines written since that was looked at
-        self._gap = False  # a placeholder waits for the line that follows it
+        self._gap: list[str] = []  # a placeholder, and blank lines behind it, that wait for the line that follows
         self._repeated: list[str] = []  # lines that may be those below the region
         self._noted: set[str] = set()
 
     def holds(self, partial: str) -> bool:
         """Whether more of the line must be seen before any of it is let through."""
-        if self._code and signs.may_be_placeholder(partial):
+        if signs.may_be_placeholder(partial):
             return True
         if self._mode == "opening":
             first = bool(self._indent) and partial[0] not in " \t"
             return bool(self._opening) or first or any(line.startswith(partial) for line in (self._first_above, self._last_above) if line)
         below = bool(self._below) and self._below[0].startswith(partial)
-        return below or self._mode in ("whole", "indenting") or self._gap or bool(self._repeated)
+        return below or self._mode in ("whole", "indenting") or bool(self._gap or self._repeated)
 
     def part(self, text: str, out: list[Event]) -> None:
         """More of an unfinished line that need not be held."""
@@ -93,6 +101,8 @@ class Body:
             self._release(out)
         elif self._repeated:
             self.note("The model repeated lines from below the region; they were left out.", out)
+        if self.opened and self._trail:
+            out.append(Text("\n".join([*self._trail, ""])))
 
     # How the reply begins.
 
@@ -129,11 +139,10 @@ class Body:
         if self._mode == "indenting" and line.strip():
             line = self._indent + line
         if not line.strip() and not (self._repeated or self._gap):
-            self.blank += 1
-            return
+            return self._skip(line)
         if self._gap:
             if not line.strip() or signs.is_placeholder(line, self._task.path):
-                return
+                return self._gap.append(line)
             self._fill(self._found(line), out)
         below = self._below[sum(bool(one.strip()) for one in self._repeated) :]
         if (self._repeated and not line.strip()) or (below and line == below[0] and (self._repeated or (line not in self._known and self.opened))):
@@ -145,16 +154,16 @@ class Body:
 
     def _accept(self, line: str, out: list[Event]) -> None:
         if not line.strip():
-            self.blank += 1
+            self._skip(line)
         elif line not in self._known and any(old.strip() for old in self._old) and signs.is_placeholder(line, self._task.path):
             self._follow()
-            if not self._last_clear:
-                raise Unusable(f"The model wrote “{line.strip()[:80]}” for code that it left out, and it is not clear which; nothing was changed.")
-            self._gap = True
-            self.note("Where the model wrote that the rest is unchanged, the old lines were kept.", out)
+            self._gap = [line]
         else:
             self._write(line + "\n", out)
             self._unplaced.append(line)
+
+    def _skip(self, blank: str) -> None:
+        self.blank.append(blank if blank in self._known else "")
 
     def _release(self, out: list[Event]) -> None:
         repeated, self._repeated = self._repeated, []
@@ -186,6 +195,8 @@ class Body:
 
     def _found(self, line: str) -> int:
         ahead = self._old[self._at :]
+        if self._only_sounds() and not any(old.strip() for old in ahead):
+            return self._at
         exact = [n for n, old in enumerate(ahead) if old == line]
         if exact and (len(exact) == 1 or re.search(r"\w{3}", line)):
             return self._at + exact[0]
@@ -194,30 +205,49 @@ class Body:
             raise Unusable("The model left code out with a placeholder, and it is not clear which; nothing was changed.")
         return self._at - best[-1][1]
 
+    def _only_sounds(self) -> bool:
+        """Whether what waits may be comments of the file's own: "# existing code", without dots."""
+        return not any(signs.DOTS.search(line) for line in self._gap)
+
     def _fill(self, end: int, out: list[Event]) -> None:
-        """The old lines from where the reply was up to line ``end`` stand for the placeholder."""
-        self._gap = False
-        # The old lines bring their own blank ones.
-        self.blank = self.blank if end == self._at else 0
-        for line in self._old[self._at : end]:
+        """The old lines from where the reply was up to line ``end`` stand for the placeholder; where there are none, it may be a comment."""
+        lines, own = self._old[self._at : end], self._only_sounds()
+        gap, self._gap, self._at = self._gap, [], end
+        if own and not any(line.strip() for line in lines):
+            lines = gap
+        elif not self._last_clear:
+            raise Unusable(f"The model wrote “{gap[0].strip()[:80]}” for code that it left out, and it is not clear which; nothing was changed.")
+        else:
+            self.note("Where the model wrote that the rest is unchanged, the old lines were kept.", out)
+            # The old lines bring their own blank ones.
+            self.blank = [] if lines else self.blank
+        for line in lines:
             if line.strip():
                 self._write(line + "\n", out)
             else:
-                self.blank += 1
-        self._at = end
+                self._skip(line)
 
     # The whole file.
 
     def _from_whole(self, out: list[Event]) -> None:
         """The region's part of a reply that begins as the file does."""
-        before, after = self._task.before.split("\n")[:-1], self._task.after.split("\n")[1:]
-        old = [*before, *self._old, *after]
-        while self._whole and not self._whole[-1].strip():
-            self._whole.pop()
+        before = self._task.before.split("\n")[:-1]
+        after = self._task.after.split("\n", WHOLE_FILE_LINES)[1:WHOLE_FILE_LINES]
+        new = self._whole
+        while new and not new[-1].strip():
+            new.pop()
+        # Most of the file is as it was: what begins and, if it is long enough to be sure, ends alike need not be compared.
+        above = next((number for number, (a, b) in enumerate(zip(before, new, strict=False)) if a != b), min(len(before), len(new)))
+        before, new = before[above:], new[above:]
+        if len(after) > SURE_LINES and new[-len(after) :] == after:
+            after, new = [], new[: -len(after)]
+        # Of what is below the region, the reply holds no more.
+        old = [*before, *self._old, *after[: max(0, len(new) - len(before)) + NEAR_LINES]]
         start, end = len(before), len(before) + len(self._old)
         first: int | None = None
         last: int | None = None
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, self._whole, autojunk=False).get_opcodes():
+        compared = SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if len(old) * len(new) <= COMPARED else []
+        for tag, i1, i2, j1, j2 in compared:
             if tag == "equal":
                 first = j1 + start - i1 if i1 <= start <= i2 and first is None else first
                 last = j1 + end - i1 if i1 <= end <= i2 else last
@@ -232,15 +262,15 @@ class Body:
             raise Unusable("The model wrote the whole file instead of the region, and where the region is in it is not clear; nothing was changed.")
         self.note("The model wrote the whole file; only its change to the region was taken.", out)
         self._mode = "plain"
-        for line in self._whole[first:last]:
+        for line in new[first:last]:
             self._plain(line, out)
 
     def _write(self, text: str, out: list[Event]) -> None:
         if not self.opened:
-            self.opened, self.blank = True, 0
+            self.opened, self.blank = True, self._lead
             out.append(self.hunk)
-        out.append(Text("\n" * self.blank + text))
-        self.blank = 0
+        out.append(Text("\n".join([*self.blank, text])))
+        self.blank = []
 
     def note(self, text: str, out: list[Event]) -> None:
         if text not in self._noted:

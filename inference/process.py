@@ -374,7 +374,8 @@ def _words(status: int) -> str:
     if status == -signal.SIGKILL:
         return "was killed (SIGKILL), as systems do when memory runs out"
     if status < 0:
-        return f"crashed ({signal.Signals(-status).name})"
+        known = -status in {one.value for one in signal.Signals}  # real-time signals have no names
+        return f"crashed ({signal.Signals(-status).name if known else f'signal {-status}'})"
     return f"ended with status {status}"
 
 

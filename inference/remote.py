@@ -9,11 +9,11 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inference.api import Event, Finished, Listener, ModelInfo, Outcome, Started, Task
-from inference.endpoint import Client, Model, Refused, choice, text_of, usage
+from inference.endpoint import Client, Letters, Model, Refused, choice, text_of, usage
 from inference.mailbox import Mailbox
 from inference.options import Endpoint
 from inference.prompts import SYSTEM, ChatFormat
@@ -43,6 +43,7 @@ class Stream(Reply):
     """One run under way."""
 
     listener: Listener
+    letters: Letters = field(default_factory=Letters)
     job: asyncio.Task[None] | None = None
     ending: str = ""
     over: bool = False
@@ -207,7 +208,10 @@ class RemoteEngine(Watched):
         stream.ending = choice(event).get("finish_reason") or stream.ending
         if text_of(event, "content", "reasoning_content", "reasoning"):
             stream.came(time.perf_counter())  # one more, until the endpoint says how many there were in all
-        if text := text_of(event, "content"):
+            if stream.tokens > 2 * self._endpoint.max_tokens:
+                stream.ending = "length"  # the endpoint takes no notice of the limit
+                return False
+        if text := stream.letters.feed(text_of(event, "content")):
             self._emit(stream, stream.note(stream.reader.feed(text, False)))
         return not stream.reader.complete
 

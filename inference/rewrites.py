@@ -17,12 +17,15 @@ TALK = "What the model said around the code was left out."
 TELLING = 16
 # A model that goes on with empty lines has ended.
 BLANK_LINES = 600
-# An empty answer is one to these.
+# An empty answer is one to these: to what means the whole region, and no part of it.
 REMOVES_ALL = re.compile(
-    r"\b(delete|remove|drop|clear|erase|get rid of) (this|these|it|them|all|everything|that|"
-    r"the (whole |entire |selected |following )?(function|class|method|block|section|lines?|file|region|selection|paragraph|test|code)s?)\b",
+    r"\b(?:delete|remove|drop|clear|erase|get rid of) (?:(?:this|these|that|those|it|them|all|everything)(?=[\s.,!]*(?:(?:please|now)[\s.!]*)?\Z)|"
+    r"(?:all )?(?:of )?(?:the|this|these|that|those|all) (?:(?:whole|entire|selected|following|code|test) )*"
+    r"(?P<noun>(?:function|class|method|block|section|line|file|region|selection|paragraph|test|code)(?:e?s)?)"
+    r"(?:(?=\s*(?:[.,;:!?]|\Z))|(?=\s+(?:please|now|completely|entirely|and|because|since|as|it)\b)|\s+`?(?P<name>\w+)`?(?=[\s.!()]*\Z)))",
     re.IGNORECASE,
 )
+STAYS = re.compile(r"\b(keep|leave|but|except|only|instead|rest|others?)\b", re.IGNORECASE)
 
 # A line that begins so is no sentence.
 NAME = re.compile(r"[A-Za-z]*[_(\[=\d]")
@@ -39,17 +42,21 @@ class RewriteReader:
         self._body = Body(task)
         self._path = task.path
         self._asked = " ".join((*task.earlier, task.instruction))
-        self._removes = bool(REMOVES_ALL.search(task.instruction))
+        self._removes = _removes_all(task)
         lines = task.region.split("\n")
         self._old = {line.rstrip() for line in lines}
         self._code = signs.is_code(task.path) and not signs.in_literal(task.before, task.path)
+        # Elements of the file's own may be named as the prompt's tags; in markup, they may stand anywhere in it.
+        known = "".join((task.region, self._asked) if self._code else (task.before, task.region, task.after, self._asked))
+        self._tags = {name for name in ("region", "file", *["code"] * self._code) if not re.search(rf"</?{name}\b", known)}
+        self._opened: set[str] = set()  # those of them that have been seen
         self._fences_in_region = any(signs.FENCE.match(line) for line in lines)
         self._begins_with_fence = bool(signs.FENCE.match(next((line for line in lines if line.strip()), "")))
         self._line = ""
         self._sent = 0  # how much of the unfinished line has been let through
         self._begun = False  # text of the region has been seen; before it, talk and fences may stand
         self._wrapped = False  # a fence was opened around it
-        self._closing = ""  # a fence that ends the reply if nothing follows
+        self._closing = ""  # a fence or tag that ends the reply if nothing follows
         self._inner = False  # within a fence of the region's own
         self._talk: list[tuple[str, bool]] = []  # lines that look like talk, and whether surely
         self._written = ""  # for what spans lines; of code that is not fenced only
@@ -109,19 +116,18 @@ class RewriteReader:
         elif line.strip() and line.rstrip() in self._old and self._begun:
             self._unclose(out)
             self._text(line, 0, out)
-        elif (tag := signs.TAG.match(line)) and line.rstrip() not in self._old and (tag[2] != "code" or self._code):
-            if tag[1] and self._begun:
-                self._conclude(out)
+        elif (tag := signs.TAG.match(line)) and tag[tag.lastindex or 0] in self._tags and (tag[3] or self._code or not self._body.opened):
+            self._tag(line, tag, out)
         elif not line.strip():
             if self._closing:
                 self._closing += "\n" + line
             elif self._begun:
-                self._blank(out)
+                self._blank(line, out)
         elif not self._begun and self._code and signs.is_talk(line):
             self._talk.append((line, True))
         elif not self._begun and signs.CHATTER.match(line):
             self._talk.append((line, False))
-        elif self._begun and self._may_talk() and (self._body.blank or signs.explains(line)) and signs.is_talk(line):
+        elif self._begun and self._may_talk() and (self._body.blank or self._closing or signs.explains(line)) and signs.is_talk(line):
             self._body.note(TALK, out)
             self._conclude(out)
         else:
@@ -143,9 +149,18 @@ class RewriteReader:
             self._unclose(out)
             self._closing = line
 
-    def _blank(self, out: list[Event]) -> None:
-        self._body.line("", 0, out)
-        if self._body.blank > BLANK_LINES:
+    def _tag(self, line: str, tag: re.Match[str], out: list[Event]) -> None:
+        """One of the prompt's. Without the one that opens it, a closing one ends the answer only if nothing follows."""
+        if not tag[3]:
+            self._opened.add(tag[1] or tag[2])
+        elif self._begun and tag[3] in self._opened:
+            self._conclude(out)
+        elif self._begun:
+            self._closing += "\n" * bool(self._closing) + line
+
+    def _blank(self, line: str, out: list[Event]) -> None:
+        self._body.line(line, 0, out)
+        if len(self._body.blank) > BLANK_LINES:
             self._conclude(out)
 
     def _text(self, line: str, sent: int, out: list[Event]) -> None:
@@ -175,9 +190,9 @@ class RewriteReader:
         self._talk.clear()
 
     def _unclose(self, out: list[Event]) -> None:
-        """More follows: the fence was one of the region's."""
+        """More follows: the fence or tag was one of the region's."""
         closing, self._closing = self._closing, ""
-        self._inner = self._inner != bool(closing)
+        self._inner = self._inner != bool(signs.FENCE.match(closing))
         for line in closing.split("\n") if closing else ():
             self._text(line, 0, out)
 
@@ -195,6 +210,14 @@ class RewriteReader:
                 out.append(self._body.hunk)
             else:
                 out.append(Note("The model's answer was empty."))
+
+
+def _removes_all(task: Task) -> bool:
+    """Whether the region as a whole is to go. A name must be one that stands in it, and a line the only one."""
+    found = REMOVES_ALL.search(task.instruction)
+    if not found or STAYS.search(task.instruction) or (found["noun"] == "line" and "\n" in task.region.strip()):
+        return False
+    return not found["name"] or bool(re.search(rf"\b{found['name']}\b", task.region))
 
 
 def _talkative(partial: str) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 FENCE = re.compile(r"^\s*(?:```|~~~)[`~]*\s*([\w+#.-]*)\s*$")
-TAG = re.compile(r"^\s*<(/?)(region|code|file)\b[^<>]*>\s*$")
+# The prompt's own, exactly as it writes them, and one that models like to add. The last group closes.
+TAG = re.compile(r'^<(?:(region|code)|(file) path="[^"<>]*"(?: lines="\d+-\d+")?|/(region|code|file))>\s*$')
 
 # Languages in which a sentence at the beginning of a line, outside of strings and comments, is no program.
 CODE = frozenset(
@@ -106,7 +107,7 @@ def is_placeholder(line: str, path: str) -> bool:
     if re.match(r"[\[(<]?\s*(\.{3}|…)\s+\S", text):
         return bool(LEFT_AS_IT_IS.search(text)) and not re.search(r"[=;{}\"']", text)
     match = COMMENT.match(text)
-    if not match:
+    if not match or (match[1] == "#" and extension(path) in ("md", "markdown", "mdx")):
         return False
     said = match[2]
     if dots := DOTS.match(said.lstrip("([ ")):

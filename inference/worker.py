@@ -122,9 +122,11 @@ class Worker:
             getattr(self, "_do_" + command[0])(*command[1:])
         except Unread:
             raise
-        except Exception:
-            # Of keystrokes nobody waits for anything; a start answers for itself.
+        except Exception as fault:
+            # Of keystrokes nobody waits for anything; somebody does for a run.
             log.exception("The engine could not do what it was told")
+            if command[0] == "start" and command[1] not in self._streams:
+                self._refuse(command[1], "failed", f"The request could not be put to the model: {fault}")
 
     def _read(self) -> None:
         """More of the text that the first of the waiting commands is about; it is done when all is known."""
@@ -182,15 +184,12 @@ class Worker:
             return refuse(self.info.detail or "The model is still loading; try again in a moment.")
         if task.mode == "ask" and not self._format.answers:
             return refuse("This model does small edits and cannot answer questions.")
-        try:
-            prompt, tokens = self._prompting.prompt(task)
-        except Unread:
-            raise
-        except Exception as fault:
-            log.exception("A prompt could not be made")
-            return refuse(f"The request could not be put to the model: {fault}")
+        prompt, tokens = self._prompting.prompt(task)
         if len(tokens) + 16 > self._context.size:
             return refuse(f"The request takes {len(tokens)} tokens and the model's context holds {self._context.size}: select fewer lines.")
+        if task.mode == "edit" and (lines := task.region.count("\n") + 1) > (most := self._format.region_lines):
+            # What was asked of a larger model may be asked of this one again.
+            return refuse(f"The region has {lines} lines and this model takes {most} at most: select fewer lines, or choose a chat model.")
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         least = 0.0 if task.tentative else self._least
         stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)

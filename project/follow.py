@@ -23,13 +23,16 @@ LOOK_S = 1.0
 
 
 class Follower:
-    """``path``: the file that ``engine`` was made from, by ``make``; later the last one that could be used."""
+    """``path``: the file that ``engine`` was made from, by ``make``."""
 
     def __init__(self, engine: Switching, path: Path, make: Callable[[Path], Engine]) -> None:
         self._engine = engine
-        self._path = path
+        # The file in use, and the last one that could be used.
+        self._in_use = self._path = path
         self._make = make
         self._mark = models.choice().mark
+        self._refused = ""  # the mark of a choice that was answered with a no
+        self._broken_off = False  # a change was given up for another, and may have left no model
         self._undecided = False
         self._task: asyncio.Task[None] | None = None
         engine.watch(self._watch)
@@ -55,10 +58,10 @@ class Follower:
         try:
             await self._try(choice)
         except (UnknownModel, models.Unusable) as fault:
-            self._fail(str(fault))
+            await self._stay(str(fault))
         except Exception as fault:
             log.exception("The choice of a model could not be followed")
-            self._fail(f"The server could not change its model: {fault}")
+            await self._stay(f"The server could not change its model: {fault}")
 
     async def _try(self, choice: Choice) -> None:
         if choice.source == "ENSEMBLE_MODEL":
@@ -66,7 +69,7 @@ class Follower:
                 f"The server was started with ENSEMBLE_MODEL={choice.reference}, which wins: start it without to use what is chosen here."
             )
         path = models.folder().find(choice.reference)
-        if path == self._path and self._engine.info.state == "ready":
+        if path == self._in_use and self._engine.info.state == "ready":
             return self._engine.announce(self._engine.info)
         name = models.name_of(path)
         self._tell(Status(self._mark, "trying", name))
@@ -77,30 +80,49 @@ class Follower:
         try:
             info = await self._change(path)
             if info.state != "failed" or self._path == path:
-                self._path = path
                 return self._answer(info)
             back = await self._change(self._path)
-            self._fail(f"{info.detail} The server uses {back.name} as before.")
+            after = (
+                f"The one before cannot be used any more either: {back.detail}"
+                if back.state == "failed"
+                else f"The server uses {back.name} as before."
+            )
+            self._fail(f"{info.detail} {after}")
         finally:
             self._undecided = False
 
     async def _change(self, path: Path) -> ModelInfo:
-        return await self._engine.replace(models.name_of(path), lambda: self._make(path))
+        def make() -> Engine:
+            self._in_use = path
+            return self._make(path)
+
+        self._broken_off = True
+        info = await self._engine.replace(models.name_of(path), make)
+        self._broken_off = False
+        return info
+
+    async def _stay(self, reason: str) -> None:
+        """With the model that there is; where a change before this one was broken off in between, with the last that could be used."""
+        self._fail(reason)
+        if self._broken_off and self._engine.info.state == "failed":
+            await self._change(self._path)
 
     def _fail(self, reason: str) -> None:
         log.warning("The model was not changed: %s", reason)
         before, self._undecided = self._undecided, True
         # Who asked for it in a page hears it there.
         self._engine.announce(replace(self._engine.info, detail=reason))
-        self._undecided = before
+        self._undecided, self._refused = before, self._mark
         self._tell(Status(self._mark, "failed", self._engine.info.name, reason))
 
     def _watch(self, info: ModelInfo) -> None:
+        if info.state in ("ready", "asleep"):
+            self._path = self._in_use
         if not self._undecided or info.state == "loading":
             self._answer(info)
 
     def _answer(self, info: ModelInfo) -> None:
-        if self._mark and info.state != "asleep":
+        if self._mark not in ("", self._refused) and info.state != "asleep":
             self._tell(Status(self._mark, info.state, info.name, info.detail, info.progress))
 
     def _tell(self, status: Status) -> None:

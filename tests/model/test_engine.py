@@ -454,6 +454,26 @@ async def test_limits_say_their_name(chat_model: Path) -> None:
         assert "context" in huge.reason
 
 
+async def test_a_region_that_is_longer_than_the_model_takes_is_refused_with_the_way_out() -> None:
+    async with engine() as running:
+        finished = await (await answer(running, "long", replace(TASK, region="x = 1" + "\nx = 1" * 47))).finished()
+        assert finished.outcome == "failed" and "48 lines and this model takes 47" in finished.reason and "chat model" in finished.reason
+        assert (await (await answer(running, "next", replace(TASK, region="x = 1" + "\nx = 1" * 46))).finished()).outcome != "failed"
+
+
+async def test_a_run_that_cannot_begin_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(task: Task) -> None:
+        raise ValueError("no reader")
+
+    async with inside() as running:
+        assert (await (await answer(running, "first", TASK)).finished()).outcome == "done"
+        with monkeypatch.context() as broke:
+            broke.setattr(running.worker._format, "reader", broken)
+            finished = await (await answer(running, "second", TASK)).finished()
+        assert finished.outcome == "failed" and "no reader" in finished.reason
+        assert (await (await answer(running, "third", TASK)).finished()).outcome == "done"
+
+
 @pytest.mark.parametrize("damage", ["missing", "text", "cut"])
 async def test_a_broken_model_file_is_said_in_plain_words(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "model.gguf"

@@ -21,7 +21,7 @@ import pytest
 from benchmarks.random_gguf import make
 from inference.api import Finished, ModelInfo, Task
 from inference.options import Options
-from inference.process import Patience, ProcessEngine
+from inference.process import Patience, ProcessEngine, _words
 from project import config
 from project.bootstrap import llama
 from tests.conftest import ROOT, Server, join, process_of, wait_until
@@ -70,6 +70,12 @@ def exists(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def test_every_end_of_a_process_has_words() -> None:
+    assert _words(-signal.SIGSEGV) == "crashed (SIGSEGV)"
+    assert _words(-(signal.SIGRTMIN + 3)) == f"crashed (signal {signal.SIGRTMIN + 3})"
+    assert _words(3) == "ended with status 3"
 
 
 @pytest.mark.parametrize(("by", "words"), [(signal.SIGSEGV, "crashed (SIGSEGV)"), (signal.SIGKILL, "memory runs out")])

@@ -92,6 +92,12 @@ def test_letters_cut_by_the_border_of_tokens_come_whole_and_broken_ones_not_at_a
     assert [event.text for event in events if isinstance(event, Note)] == ["Letters that the model wrote broken were left out."]
 
 
+def test_half_a_letter_reaches_no_file() -> None:
+    reader = Guard(RewriteReader(task("x = 1")), task("x = 1"))
+    events = reader.feed("x = '\ud83d", False) + reader.feed("\ude00'\n", False) + reader.finish()
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "x = ''\n"
+
+
 def test_a_region_that_is_about_broken_letters_keeps_them() -> None:
     asked = task("BAD = '\ufffd'")
     reader = Guard(RewriteReader(asked), asked)

@@ -71,6 +71,12 @@ def test_no_bytes_break_the_reader_of_headers(tmp_path_factory: pytest.TempPathF
         header.read(path)
 
 
+@pytest.mark.parametrize("context", [float("inf"), float("nan"), "x", []])
+def test_a_shape_that_makes_no_sense_is_none(context: object) -> None:
+    values = {"llama.context_length": context, "llama.attention.head_count": 2, "llama.embedding_length": 64, "tokenizer.ggml.tokens": 9}
+    assert header._shape("llama", values) is None
+
+
 def test_what_fits() -> None:
     gib = 2**30
     assert fit(4 * gib, 16 * gib, 12 * gib) == "fits"
@@ -100,5 +106,8 @@ def test_a_model_in_parts_is_one(tmp_path: Path) -> None:
     assert folder.find("") == folder.find("built-in") == config.EMBEDDED_MODEL
     with pytest.raises(UnknownModel, match="Installed: built-in, big"):
         folder.find("bigger")
+    for reference in ("~nouser/x", "x" * 300, "/" + "x" * 300 + "/m.gguf", "a\0b"):
+        with pytest.raises(UnknownModel):
+            folder.find(reference)
     assert folder.remove("big-00001-of-00003") == 30
     assert [file.name for file in tmp_path.iterdir()] == ["half.0123456789ab.part"]

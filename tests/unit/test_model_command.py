@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from inference import download
-from inference.catalogue import catalogue
+from inference.catalogue import Folder, catalogue
 from tests.conftest import ROOT, wait_until
 from tests.hub import Hub
 
@@ -199,6 +200,23 @@ def test_what_was_interrupted_goes_on(tmp_path: Path, hub: Hub, model: Run) -> N
     ok(model("pull", NAME, "--use"))
     assert hub.ranges == [0, 2 * MIB]
     assert re.search(rf"^\* +{NAME} ", ok(model("list")), re.MULTILINE)
+
+
+def test_what_is_told_of_a_download_is_what_is_there(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a server that begins anew; and the disk has it before the name does."""
+    monkeypatch.setattr(download, "hf_hub_url", lambda repo, file, revision="main": f"{hub.url}/{repo}/resolve/{revision}/{file}")
+    synced: list[tuple[bool, bool]] = []
+    entry, folder = catalogue()[NAME], Folder(tmp_path, tmp_path)
+    place = folder.place(NAME)
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append((stat.S_ISDIR(os.fstat(number).st_mode), place.exists())))
+    told: list[tuple[int, str]] = []
+    (tmp_path / f"{NAME}.{hub.digest[:12]}.part").write_bytes(hub.content[: 2 * MIB])
+    hub.trouble = [("whole", 0)]
+    assert download.pull(entry, folder, lambda done, size, doing: told.append((done, doing))) == place
+    assert place.read_bytes() == hub.content
+    fetched = [done for done, doing in told if doing == "fetching"]
+    assert fetched[:2] == [2 * MIB, MIB] and fetched[-1] == len(hub.content)
+    assert synced == [(False, False), (True, True)]
 
 
 def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

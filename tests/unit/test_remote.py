@@ -181,6 +181,47 @@ async def test_thoughts_stay_out_of_the_text(server: FakeEndpoint) -> None:
         assert (await listener.finished()).tokens == 2
 
 
+async def test_letters_that_are_cut_in_two_come_whole(server: FakeEndpoint) -> None:
+    async def cutting(request: Asked) -> None:
+        await request.begin()
+        await request.text("x = '\ud83d", "\ude00'\ny = '\ude00", "'\nz = '", "\ud83d", "'\n", "a = '😀'  # \ud83d")
+        await request.end()
+
+    server.complete = cutting
+    async with engine(server) as running:
+        listener = await answer(running)
+        assert listener.text == "x = '😀'\ny = ''\nz = ''\na = '😀'  # \n"
+        assert (await listener.finished()).outcome == "done"
+
+
+@pytest.mark.parametrize("count", [10**400, -1, True, 2.5, "9"])
+async def test_a_senseless_count_of_tokens_is_not_believed(server: FakeEndpoint, count: Any) -> None:
+    async def counting(request: Asked) -> None:
+        await request.begin()
+        await request.text("x = ", "2\n", "y = 2")
+        await request.end(usage={"completion_tokens": count})
+
+    server.complete = counting
+    async with engine(server) as running:
+        finished = await (await answer(running)).finished()
+        assert (finished.outcome, finished.tokens) == ("done", 3)
+
+
+async def test_an_endpoint_that_knows_no_limit_is_stopped(server: FakeEndpoint) -> None:
+    async def endless(request: Asked) -> None:
+        await request.begin()
+        with suppress(ConnectionError):
+            while True:
+                await request.text(*(f"x{n} = {n}\n" for n in range(10)))
+
+    server.complete = endless
+    async with engine(server, max_tokens=20) as running:
+        listener = await answer(running)
+        finished = await listener.finished()
+        assert finished.outcome == "failed" and finished.tokens == 41 and "limit of 20 tokens" in finished.reason
+        assert listener.text.startswith("x0 = 0\n")
+
+
 async def test_a_stop_closes_the_connection_and_nothing_comes_afterwards(server: FakeEndpoint) -> None:
     closed = asyncio.Event()
 
@@ -394,6 +435,11 @@ async def test_a_model_that_is_not_clear_is_asked_for(server: FakeEndpoint, mode
         (refuses(200, b"<html>"), ["no list of models", "/v1"]),
         (refuses(200, {"data": "x"}), ["no list of models"]),
         (refuses(200, []), ["no list of models"]),
+        (refuses(200, {}), ["no list of models"]),
+        (refuses(200, {"error": "x"}), ["no list of models"]),
+        (refuses(200, {"data": [{"name": "x"}]}), ["no list of models"]),
+        (refuses(200, b'{"data": ' + b"[" * 100_000), ["no list of models"]),
+        (refuses(500, {"error": {"message": "\ud83d"}}), ["has failed"]),
         (refuses(500), ["has failed"]),
         (silent, ["no answer within 0.1 s"]),
     ],
@@ -404,6 +450,7 @@ async def test_an_endpoint_that_cannot_be_used_says_why(server: FakeEndpoint, mo
         for word in words:
             assert word in running.info.detail
         assert KEY not in running.info.detail
+        assert running.info.detail.encode()
 
 
 async def test_an_endpoint_that_lists_no_models_is_believed(server: FakeEndpoint) -> None:

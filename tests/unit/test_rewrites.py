@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +209,119 @@ def test_a_placeholder_never_replaces_code() -> None:
         for last in range(first + 1, 30):
             written = [*lines[:first], "# ... existing code ...", *lines[last:]]
             assert result(FORMAT.reader(task(old, "x", "a.py", "", "")), old, [("\n".join(written), False)]) == old
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('<files>\n<file name="a"/>\n</files>', '<files>\n<file name="b">\n</file>\n</files>'),
+        ("<map>\n</map>", "<map>\n<region>\n<name>North</name>\n</region>\n</map>"),
+        ("<region>\n<a/>\n</region>", "<region>\n<a/>\n</region>\n<region>\n<b/>\n</region>"),
+        ("<map>\n  <a/>\n</map>", "<map>\n  <region>\n    <a/>\n  </region>\n</map>"),
+    ],
+)
+def test_elements_of_a_file_that_are_named_as_the_prompts_tags_are_kept(old: str, new: str) -> None:
+    asked = task(old, "add one", "a.xml", "", "")
+    assert answered(new, asked) == (new, [])
+    assert answered(f"```xml\n{new}\n```", asked) == (new, [])
+
+
+def test_the_prompts_tags_are_left_out_of_markup_too() -> None:
+    asked = task("<map>\n</map>", "add one", "a.xml", "", "")
+    new = "<map>\n<a/>\n</map>"
+    for reply in (f"<region>\n{new}\n</region>", f"{new}\n</region>\n```", f'<file path="a.xml">\n<region>\n{new}\n</region>\n</file>\nDone.'):
+        assert answered(reply, asked) == (new, [])
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        *("remove this comment", "remove all print statements", "delete these prints and keep the rest", "clear all caches after the loop"),
+        *("remove it from the list", "delete these lines and keep the rest", "delete this method's docstring", "drop everything but the loop"),
+    ],
+)
+def test_an_empty_answer_to_what_concerns_a_part_removes_nothing(instruction: str) -> None:
+    for reply in ("", "```python\n```"):
+        assert answered(reply, task(instruction=instruction)) == (OLD, ["The model's answer was empty."])
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        *(
+            "delete this",
+            "Remove it, please.",
+            "clear everything!",
+            "get rid of them",
+            "delete all",
+            "delete these lines",
+            "remove both: delete them",
+        ),
+        *("drop the whole method", "please delete the selected lines now", "delete the method total", "delete all lines", "remove this code block"),
+    ],
+)
+def test_an_empty_answer_removes_what_was_to_go_as_a_whole(instruction: str) -> None:
+    assert answered("", task(instruction=instruction)) == ("", [])
+
+
+def test_a_thought_alone_is_no_answer() -> None:
+    assert "without an answer" in refused("<think>\nAll of it?\n</think>\n", task(instruction="delete this method"))
+
+
+@pytest.mark.parametrize("old", ["def f():\n    return 1\n\n", "\n  \ndef f():\n    return 1\n\t\n"])
+def test_blank_lines_at_the_regions_ends_stay_as_they_are(old: str) -> None:
+    asked = task(old, "return two", "a.py", "", "")
+    new = old.replace("1", "2")
+    for reply in (old, old.strip(), f"```python\n{old}```", f"\n\n{old.strip()}\n\n\n"):
+        assert answered(reply, asked)[0] == old
+        assert answered(reply.replace("1", "2"), asked)[0] == new
+    assert answered("", replace(asked, instruction="delete this function"))[0] == ""
+    assert answered(new.strip(), replace(asked, instruction="no blank lines at the ends"))[0] == new.strip()
+
+
+def test_white_space_in_a_blank_line_of_the_region_stays() -> None:
+    old = "def f():\n    a = 1\n    \n    return a"
+    asked = task(old, "return two", "a.py", "", "")
+    assert answered(old.replace("1", "2"), asked)[0] == old.replace("1", "2")
+    assert answered(old.replace("    \n", "  \n"), asked)[0] == old.replace("    \n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("a.py", "def f():\n    return 1", "# previous implementation\n\ndef f():\n    return 1"),
+        ("a.py", "def f():\n    return 1", "def f():\n    x = load()\n    # existing code\n    return 1"),
+        ("a.js", "load();\nsave();", "load();\nsave();\n// unchanged lines"),
+        ("a.md", "# Title\n\nText\n\nMore", "# Existing code\n\nText\n\n# Existing methods\n\nMore"),
+    ],
+)
+def test_a_comment_that_only_sounds_like_a_placeholder_is_kept_where_it_would_stand_for_nothing(path: str, old: str, new: str) -> None:
+    assert answered(new, task(old, "say more", path, "", "")) == (new, [])
+
+
+def test_the_region_is_found_in_a_long_whole_file_at_once() -> None:
+    before = "import os\n\n\n" + "".join(f"def f{n}(x):\n    return x\n\n\n" for n in range(70))
+    after = "\n" + "}\n\n" * 20_000
+    whole = before.replace("def f1(x)", "def f1(y)") + NEW + after[:200]
+    started = time.perf_counter()
+    text, notes = answered(whole, task(before=before, after=after))
+    assert text == NEW and "whole file" in notes[0]
+    assert time.perf_counter() - started < 3.0  # six times, in pieces of every size
+
+
+def test_what_would_take_long_to_compare_is_given_up() -> None:
+    before = "start()\nmain()\n" + "}\n\n" * 1500
+    whole = "start()\nmain()\n" + "}\n;\n\n" * 180
+    started = time.perf_counter()
+    assert "where the region is in it is not clear" in refused(whole, task("x = 1", "add 900 lines", "a.js", before, ""))
+    assert time.perf_counter() - started < 3.0
+
+
+@pytest.mark.parametrize(("path", "placeholder"), [("a.yaml", "# ... the rest is unchanged"), ("a.html", "<!-- ... existing content ... -->")])
+def test_a_placeholder_in_a_file_that_is_no_program_replaces_nothing_either(path: str, placeholder: str) -> None:
+    old = "one: 1\ntwo: 2\nthree: 3\nfour: 4"
+    text, notes = answered(f"one: 10\n{placeholder}\n", task(old, "ten", path, "", ""))
+    assert text == old.replace("1", "10", 1) and "old lines were kept" in notes[0]
 
 
 @given(st.text(st.sampled_from("ab \n`<>/.#regionthk'\"“x=:1")), st.integers(1, 9))

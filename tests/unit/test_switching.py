@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,50 @@ async def test_runs_end_with_a_reason_and_the_next_go_to_the_new_model() -> None
     assert new.closed == "over"
 
 
+async def test_a_model_that_cannot_be_made_has_failed() -> None:
+    engine = Switching(FakeEngine("old"))
+    info = await engine.replace("new", lambda: FakeEngine(str(1 / 0)))
+    assert info == engine.info and (info.name, info.state) == ("new", "failed") and "division" in info.detail
+    assert (await engine.replace("old", lambda: FakeEngine("old"))).state == "ready"
+
+
+async def test_an_engine_that_cannot_be_closed_is_replaced_by_none() -> None:
+    old = FakeEngine("old")
+    old.start("run", TASK, lambda events: events[1])
+    info = await Switching(old).replace("new", lambda: FakeEngine("new"))
+    assert info.state == "failed" and info.detail
+
+
+async def test_a_change_that_is_given_up_early_has_failed() -> None:
+    closing, closed = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow(FakeEngine):
+        def close(self, reason: str = "") -> None:
+            loop.call_soon_threadsafe(closing.set)
+            closed.wait(10)
+
+    engine = Switching(Slow("old"))
+    changing = asyncio.create_task(engine.replace("new", lambda: FakeEngine("new")))
+    await closing.wait()
+    changing.cancel()
+    await asyncio.wait([changing])
+    closed.set()
+    assert changing.cancelled() and engine.info.state == "failed" and "given up" in engine.info.detail
+    events: list[Event] = []
+    engine.start("run", TASK, events.extend)
+    assert isinstance(events[-1], Finished) and events[-1].reason == engine.info.detail
+    assert (await engine.replace("newer", lambda: FakeEngine("newer"))).state == "ready"
+
+
+async def test_closing_ends_a_change_that_waits_for_its_model() -> None:
+    engine, new = Switching(FakeEngine("old")), FakeEngine("new", "loading")
+    changing = asyncio.create_task(engine.replace("new", lambda: new))
+    await asyncio.wait_for(new.watched.wait(), 10)
+    engine.close("over")
+    assert (await asyncio.wait_for(changing, 10)).name == "new" and new.closed == "over"
+
+
 @pytest.fixture
 def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Status]:
     """A data folder of the test's own; what the server answers is noted."""
@@ -153,3 +198,49 @@ async def test_a_choice_is_followed_and_one_that_cannot_be_changes_nothing(
     monkeypatch.setattr(models, "choice", lambda: Choice("x", "ENSEMBLE_MODEL", models.chosen().mark))
     answer = await choose(followed, str(tmp_path / "first.gguf"))
     assert "ENSEMBLE_MODEL=x, which wins" in answer.detail and len(made) == 4
+
+
+async def test_a_refused_choice_leaves_the_one_before_it_on_its_way(followed: list[Status], tmp_path: Path) -> None:
+    """It is what is used then: to go back from it is a choice like any other."""
+    made: list[FakeEngine] = []
+
+    def make(path: Path) -> FakeEngine:
+        made.append(FakeEngine(path.stem, *(("loading", "") if path.stem == "slow" else ())))
+        return made[-1]
+
+    engine = Switching(make(tmp_path / "first.gguf"))
+    follow.Follower(engine, tmp_path / "first.gguf", make).begin(asyncio.get_running_loop())
+    slow = models.choose(str(tmp_path / "slow.gguf"))
+    await until(lambda: any(status.mark == slow and status.state == "loading" for status in followed))
+    refused = await choose(followed, str(tmp_path / "none.gguf"))
+    assert refused.state == "failed"
+    made[-1].becomes(state="ready")
+    assert engine.info.state == "ready"
+    assert [status.state for status in followed if status.mark == refused.mark][-1] == "failed", "what slow does is no answer to it"
+    back = await choose(followed, str(tmp_path / "first.gguf"))
+    assert (back.state, back.name) == ("ready", "first")
+    assert [one.info.name for one in made] == ["first", "slow", "first"]
+
+
+async def test_a_change_that_is_broken_off_between_two_models_leaves_one(followed: list[Status], tmp_path: Path) -> None:
+    made: list[FakeEngine] = []
+    gate = threading.Event()
+
+    class Slow(FakeEngine):
+        def close(self, reason: str = "") -> None:
+            gate.wait(10)
+            super().close(reason)
+
+    def make(path: Path) -> FakeEngine:
+        made.append(Slow(path.stem) if not made else FakeEngine(path.stem))
+        return made[-1]
+
+    engine = Switching(make(tmp_path / "first.gguf"))
+    follow.Follower(engine, tmp_path / "first.gguf", make).begin(asyncio.get_running_loop())
+    models.choose(str(tmp_path / "good.gguf"))
+    await until(lambda: engine.info.state == "loading")
+    refused = models.choose(str(tmp_path / "none.gguf"))
+    await until(lambda: any(status.mark == refused and status.state == "failed" for status in followed))
+    gate.set()
+    await until(lambda: engine.info.state == "ready")
+    assert [one.info.name for one in made] == ["first", "first"]
