@@ -66,6 +66,8 @@ export class Connection extends ObservableV2<Events> {
   readonly #outgoing: Outgoing;
   /** Something here may not be durable on the server: written here, or brought from an earlier visit. */
   #unsaved: boolean;
+  /** What `unsaved` said last; null: nothing yet of what an earlier visit brought. */
+  #toldUnsaved: boolean | null;
   /** Sync step 2 and update frames sent on this socket, as `saved` counts them. */
   #sent = 0;
   #failing = "";
@@ -82,6 +84,7 @@ export class Connection extends ObservableV2<Events> {
     this.#lineage = kept.lineage;
     this.#durable = new Durable(kept.durable);
     this.#unsaved = kept.lineage !== null;
+    this.#toldUnsaved = this.#unsaved ? null : false;
     this.#outgoing = new Outgoing((updates) => this.#sendUpdates(updates));
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#queueUpdate(update);
@@ -97,11 +100,12 @@ export class Connection extends ObservableV2<Events> {
       backlog: () => this.#socket?.bufferedAmount ?? 0,
       quiet: () => this.#showSaveState(),
       dead: () => this.#lost(1006),
+      downloading: () => this.#downloading,
     });
     setInterval(() => this.#confirm(), CONFIRMED_MS);
     addEventListener("online", () => this.#hurry());
     addEventListener("offline", () => this.#pulse.suspect());
-    document.addEventListener("visibilitychange", () => !document.hidden && this.#hurry());
+    document.addEventListener("visibilitychange", () => !document.hidden && !this.#downloading && this.#hurry());
     addEventListener("pagehide", () => this.#outgoing.flush());
   }
 
@@ -120,6 +124,11 @@ export class Connection extends ObservableV2<Events> {
 
   get #isOpen(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** The server's text is on its way, in one frame: nothing else is heard until it is here. */
+  get #downloading(): boolean {
+    return this.#agreed && !this.#received;
   }
 
   /** The server may lack something that is in this page's document. */
@@ -181,6 +190,8 @@ export class Connection extends ObservableV2<Events> {
     this.#durable.begin();
     this.#pulse.begin();
     socket.onopen = () => {
+      // However long it took to open: what is said now must leave.
+      this.#pulse.begin();
       this.#attempts = 0;
       this.#everOpen = true;
       this.emit("open", []);
@@ -379,8 +390,9 @@ export class Connection extends ObservableV2<Events> {
   }
 
   #setUnsaved(unsaved: boolean): void {
-    if (unsaved === this.#unsaved) return;
     this.#unsaved = unsaved;
+    if (unsaved === this.#toldUnsaved) return;
+    this.#toldUnsaved = unsaved;
     this.emit("unsaved", [unsaved]);
   }
 

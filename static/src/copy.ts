@@ -50,8 +50,8 @@ export class Copy extends ObservableV2<Events> {
   /** Who this person was at the last visit; null without a text to open the page with. */
   joined: Joined | null = null;
   branches: Branch[] = [];
-  /** Something in here may never have reached the server. */
-  unsaved = false;
+  /** Earlier pages left something here that may never have reached the server. */
+  #left = false;
   #problem: string | null = null;
   #id: string | null = null;
   #retired = false;
@@ -94,6 +94,11 @@ export class Copy extends ObservableV2<Events> {
     }
   }
 
+  /** Something in here may never have reached the server. */
+  get unsaved(): boolean {
+    return this.#left || this.#mark?.unsaved === true;
+  }
+
   /** Why this browser keeps no copy just now. */
   get problem(): string | null {
     return this.#problem;
@@ -129,7 +134,7 @@ export class Copy extends ObservableV2<Events> {
       if (this.doc.store.clients.size === 0) return;
       this.kept.lineage = record.lineage;
       this.joined = record.joined;
-      this.unsaved = clients.some((client) => client.unsaved);
+      this.#left = clients.some((client) => client.unsaved);
       if (record.confirmed)
         for (const [client, clock] of Y.decodeStateVector(record.confirmed)) this.#learn(client, clock);
       for (const { client, clock } of clients) this.#learn(client, clock);
@@ -289,12 +294,12 @@ export class Copy extends ObservableV2<Events> {
     const mark = { ...this.#mark, copy: this.#id };
     inTransaction(this.db, ["clients"], async (store) => {
       store("clients").put(mark);
-      if (mark.unsaved || !this.unsaved) return;
+      if (mark.unsaved || !this.#left) return;
       // What earlier pages left unsaved was in this page's document, and so is saved with it.
       for (const other of (await got(store("clients").index("copy").getAll(mark.copy))) as ClientRecord[]) {
         if (other.unsaved) store("clients").put({ ...other, unsaved: false });
       }
-      this.unsaved = false;
+      this.#left = false;
     }).catch((fault) => this.#setProblem(fault));
   }
 
@@ -331,7 +336,7 @@ export class Copy extends ObservableV2<Events> {
   /** The session has ended: what the server had goes from here too; what it never had stays for its 30 days. */
   async ended(): Promise<void> {
     const id = this.#id;
-    if (!this.db || id === null || this.unsaved || this.#mark?.unsaved) return;
+    if (!this.db || id === null || this.unsaved) return;
     this.#close();
     await inTransaction(this.db, ["copies", "updates", "clients"], (store) => this.#delete(store, id));
   }

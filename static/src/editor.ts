@@ -324,6 +324,8 @@ export class Editor extends ObservableV2<Events> {
     if (text === null) {
       this.#undo.delete(this.#file);
       this.#places.delete(this.#file);
+      // The next keys were not meant for another file.
+      this.view.contentDOM.blur();
       this.open(this.#o.files.list()[0]?.id ?? null);
       return;
     }

@@ -16,6 +16,8 @@ interface Options {
   rights: Rights;
   /** Why a file of so many bytes cannot be added, or null. */
   refusal: (bytes: number) => string | null;
+  /** Brings this panel into view. */
+  show: () => void;
   chosen: () => void;
 }
 
@@ -48,6 +50,7 @@ export class FilesPanel {
   #listen(): void {
     const input = this.#add.querySelector("input") as HTMLInputElement;
     const open = () => {
+      this.#o.show();
       this.#add.hidden = false;
       input.focus();
     };
@@ -213,6 +216,8 @@ export class FilesPanel {
       this.#draw();
     };
     input.addEventListener("keydown", (event) => {
+      // Safari ends a composition before the Enter that ends it.
+      if (event.isComposing || event.keyCode === 229) return;
       if (event.key === "Escape") done();
       if (event.key !== "Enter") return;
       const next = input.value.trim();

@@ -15,6 +15,12 @@ import { isLive, type Runs } from "./runs";
 import { TypingLines } from "./typing";
 import type { Variants } from "./variants";
 
+interface Given {
+  text: string;
+  /** The runs and variants that were there already. */
+  before: Set<string>;
+}
+
 interface Options {
   connection: Connection;
   editor: Editor;
@@ -51,8 +57,8 @@ export class InstructionBar {
   #model: Model | null = null;
   /** Why there is no model just now, as the page says it. */
   #missing = "";
-  /** Given to the server, not yet answered: comes back into the input if it is refused. */
-  #given = "";
+  /** Given to the server, not yet answered: comes back into the input if it is refused, or was lost on the way. */
+  #given: Given | null = null;
   /** What the server was told last of the line. */
   #told = "";
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +84,7 @@ export class InstructionBar {
     options.variants.on("change", () => this.#showButton());
     options.variants.on("begin", (offer) => {
       if (offer.unsure) return; // it answers nothing that is on its way
-      if (options.isMe(offer.by.participant)) this.#given = "";
+      if (options.isMe(offer.by.participant)) this.#arrived(offer);
       this.#typing.clear(offer.by.participant);
     });
     options.variants.on("gone", () => this.#tellAgain(RETRY_MS));
@@ -90,13 +96,16 @@ export class InstructionBar {
     options.aim.on("change", () => this.#showAim());
     connection.on("open", () => {
       this.#told = "";
+      // By then all that goes on has been told again: what is not there never arrived.
+      const given = this.#given;
+      if (given) connection.once("synced", () => given === this.#given && this.#lost());
     });
     connection.on("welcome", ({ model }) => this.#showModel(model));
     connection.on("model", ({ model }) => this.#showModel(model));
     connection.on("error", (error) => this.#refused(error.run));
+    runs.on("begin", (run) => this.#typing.clear(run.by.participant));
     runs.on("change", (run) => {
-      this.#typing.clear(run.by.participant);
-      if (options.isMe(run.by.participant)) this.#given = "";
+      if (options.isMe(run.by.participant)) this.#arrived(run);
       this.#showButton();
       // While the model writes there are no drafts.
       if (!isLive(run) && runs.live().length === 0) this.#tellAgain(RETRY_MS);
@@ -183,7 +192,8 @@ export class InstructionBar {
   }
 
   #key(event: KeyboardEvent): void {
-    if (event.isComposing) return;
+    // Safari ends a composition before the Enter that ends it.
+    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.#askVariants();
@@ -273,7 +283,9 @@ export class InstructionBar {
     }
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-    this.#given = text;
+    const { runs, variants } = this.#o;
+    const before = [...runs.all(), variants.mine()].flatMap((each) => each?.id ?? []);
+    this.#given = { text, before: new Set(before) };
     this.#told = "";
     if (this.#history.at(-1) !== text) this.#history.push(text);
     if (this.#history.length > HISTORY) this.#history.shift();
@@ -322,13 +334,27 @@ export class InstructionBar {
   }
 
   #refused(run: string | undefined): void {
-    if (run !== undefined || this.#given === "") return;
-    if (this.#input.value === "") {
-      this.#input.value = this.#given;
-      this.#fit();
-      this.#showButton();
-    }
-    this.#given = "";
+    if (run === undefined) this.#giveBack();
+  }
+
+  #arrived({ id, instruction }: { id: string; instruction: string }): void {
+    if (this.#given?.text === instruction && !this.#given.before.has(id)) this.#given = null;
+  }
+
+  #lost(): void {
+    const where = this.#giveBack() ? "it is back in the line" : "arrow up in the line brings it back";
+    toast(`The connection was lost before your instruction arrived: ${where}.`, "warn");
+  }
+
+  /** Into an empty input only. */
+  #giveBack(): boolean {
+    const given = this.#given;
+    this.#given = null;
+    if (!given || this.#input.value !== "") return false;
+    this.#input.value = given.text;
+    this.#fit();
+    this.#showButton();
+    return true;
   }
 
   #fit(): void {

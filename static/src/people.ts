@@ -51,9 +51,10 @@ export class People {
       this.#leaving = null;
       this.#refresh();
     });
-    this.#awareness.on("change", () => {
+    this.#awareness.on("change", (change: { added: number[]; updated: number[]; removed: number[] }) => {
       if (this.#isOpen) this.#drawList();
-      this.#goAlong();
+      const ours = (id: number) => id === this.#awareness.clientID;
+      if (![...change.added, ...change.updated, ...change.removed].every(ours)) this.#goAlong();
     });
     this.#panel.addEventListener("beforetoggle", (event) => {
       this.#leaving = null;
@@ -64,8 +65,7 @@ export class People {
       event.preventDefault();
       this.#rename();
     });
-    // Whoever writes, scrolls or presses Escape leads themselves again.
-    const alone = () => this.#follow(null);
+    const alone = () => this.lead();
     editor.view.dom.addEventListener("keydown", alone);
     editor.view.dom.addEventListener("wheel", alone, { passive: true });
     editor.view.dom.addEventListener("pointerdown", alone);
@@ -74,6 +74,11 @@ export class People {
 
   isMe(participant: string): boolean {
     return participant === this.me.participant;
+  }
+
+  /** Whoever writes, scrolls, presses Escape or chooses what to look at leads themselves again. */
+  lead(): void {
+    this.#follow(null);
   }
 
   get #isOpen(): boolean {

@@ -7,6 +7,8 @@ const HIDDEN_SILENCE_MS = 25_000;
 // Without an answer for this long people are told; with none for that long the socket is given up.
 const QUIET_MS = 5_000;
 const DEAD_MS = 15_000;
+// A large session over a slow link is one long frame; given up, it would begin again from nothing.
+const DOWNLOAD_MS = 60_000;
 // What has been sent may take its time on a slow link.
 const SLOW_BYTES_A_MS = 50;
 
@@ -17,6 +19,8 @@ interface Options {
   backlog: () => number;
   quiet: (quiet: boolean) => void;
   dead: () => void;
+  /** The answer that is due is a whole document. */
+  downloading: () => boolean;
 }
 
 export class Pulse {
@@ -79,7 +83,7 @@ export class Pulse {
       return;
     }
     const waited = now - this.#due - this.#bytes / SLOW_BYTES_A_MS;
-    if (waited > DEAD_MS) this.o.dead();
+    if (waited > (this.o.downloading() ? DOWNLOAD_MS : DEAD_MS)) this.o.dead();
     else if (waited > QUIET_MS) this.#setQuiet(true);
   }
 

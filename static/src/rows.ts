@@ -23,10 +23,12 @@ export function keepRows(list: HTMLElement, rows: Row[]): void {
     fill?.(row);
     return row;
   });
-  // Moving a row that is in its place already would take the focus from it.
-  if (wanted.length === list.children.length && wanted.every((row, index) => row === list.children[index])) return;
-  list.replaceChildren(...wanted);
-  if (holder === undefined) return;
+  // A row that stays is not moved: that would take its focus, its place when scrolled, and a click that is half done.
+  for (const row of [...list.children]) if (!wanted.includes(row as HTMLElement)) row.remove();
+  wanted.forEach((row, index) => {
+    if (row !== list.children[index]) list.insertBefore(row, list.children[index] ?? null);
+  });
+  if (holder === undefined || list.contains(document.activeElement)) return;
   const again = wanted.find((row) => row.dataset.key === holder);
   again?.querySelector<HTMLElement>(`[data-focus="${control}"]`)?.focus();
 }

@@ -63,6 +63,8 @@ export function isLive(run: Run): boolean {
 
 export class Runs extends ObservableV2<{
   change: (run: Run) => void;
+  /** The page hears of a run for the first time, queued or started. */
+  begin: (run: Run) => void;
   regions: () => void;
   reset: () => void;
   engines: () => void;
@@ -79,6 +81,8 @@ export class Runs extends ObservableV2<{
     connection.on("engines", ({ engines }) => this.#learn(engines));
     connection.on("welcome", ({ runs, engines }) => {
       this.#learn(engines);
+      // What goes on is told again, its answer as well, where somebody has only changed their name.
+      for (const run of this.live()) this.#change(run.id, { text: "" });
       for (const card of runs) this.#take(card);
     });
     const inText = afterSync(connection);
@@ -208,13 +212,12 @@ export class Runs extends ObservableV2<{
   }
 
   #change(id: string, change: Partial<Run>): void {
-    let run = this.#runs.get(id);
-    if (!run) {
-      run = blank(id);
-      this.#runs.set(id, run);
-    }
+    const known = this.#runs.get(id);
+    const run = known ?? blank(id);
+    this.#runs.set(id, run);
     const marked = marks(run);
     Object.assign(run, change);
+    if (!known && isLive(run)) this.emit("begin", [run]);
     this.emit("change", [run]);
     if (marked !== marks(run)) this.emit("regions", []);
   }

@@ -57,7 +57,13 @@ const session = document.body.dataset.session ?? "";
 
 /** The token is the key to the session: it leaves the address bar before anything else happens. */
 function takeToken(): string | null {
-  const token = decodeURIComponent(location.hash.slice(1));
+  const raw = location.hash.slice(1);
+  let token = raw;
+  try {
+    token = decodeURIComponent(raw);
+  } catch {
+    // No link of ours; the server says so.
+  }
   if (token === "") return null;
   history.replaceState(history.state, "", location.pathname);
   return token;
@@ -149,7 +155,11 @@ function start(joined: Joined, away: boolean): void {
   new FilesPanel({
     ...{ session, files, editor, rights, awareness: connection.awareness },
     refusal: (bytes) => files.fullness(connection.limits.max_files) ?? size.refusal(bytes),
-    chosen: () => panels.closeSheets(),
+    show: () => panels.set("files", true),
+    chosen: () => {
+      people.lead();
+      panels.closeSheets();
+    },
   });
   const askMode = new AskMode();
   new Timeline({
@@ -158,11 +168,13 @@ function start(joined: Joined, away: boolean): void {
     files,
     askOn: (run) => askMode.askOn(run),
     goTo: ({ file, line }) => {
+      people.lead();
       panels.closeSheets();
       editor.flashLine(file, line);
     },
     offline: tellOffline,
     reveal: (run) => {
+      people.lead();
       panels.closeSheets();
       const span = runs.span(run);
       const changed = run.diff.find((line) => line.op === "+" || line.op === "-");
@@ -194,7 +206,9 @@ function start(joined: Joined, away: boolean): void {
     // Whoever asked sees it begin, once: it is told again with what the model saw. Nobody else's page jumps.
     if (run && span && isMe(by.participant) && !begun.has(id)) {
       begun.add(id);
-      editor.reveal(run.file, span);
+      // Not under the hands of somebody who writes in another file by now.
+      if (run.file === editor.file || !editor.view.dom.contains(document.activeElement)) editor.reveal(run.file, span);
+      else toast(`Your run begins in ${run.path}.`);
       watch.start(run.file);
     }
   });
@@ -329,6 +343,12 @@ function rememberedFile(): string | null {
     return null;
   }
 }
+
+// By its address it would be taken for another link.
+need(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.querySelector<HTMLElement>("#editor .cm-content")?.focus();
+});
 
 // Another link to this session, pasted into the same tab, only changes the fragment.
 addEventListener("hashchange", () => location.hash.length > 1 && location.reload());

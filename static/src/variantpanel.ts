@@ -7,6 +7,7 @@ import type { Ghost } from "./ghost";
 import { toast } from "./notices";
 import type { DiffLine } from "./protocol";
 import type { Rights } from "./rights";
+import { keepRows, type Row } from "./rows";
 import type { Offer, Variant, Variants } from "./variants";
 
 interface Options {
@@ -90,8 +91,7 @@ export class VariantPanel {
     const offer = this.#o.variants.current();
     const had = this.#panel.contains(document.activeElement);
     const focused = had ? (document.activeElement as HTMLElement).dataset.focus : undefined;
-    const opened = offer !== undefined && this.#shown !== offer.id;
-    if (opened) {
+    if (offer !== undefined && this.#shown !== offer.id) {
       this.#shown = offer.id;
       this.#selected = 0;
     }
@@ -104,13 +104,11 @@ export class VariantPanel {
       this.#asked = null;
     } else {
       this.#mark(offer);
-      const columns = this.#panel.querySelector(".variant-columns");
-      const left = columns?.scrollLeft ?? 0;
-      this.#panel.replaceChildren(this.#head(offer), this.#columns(offer));
-      const now = this.#panel.querySelector<HTMLElement>(".variant-columns");
-      if (now && !opened) now.scrollLeft = left;
-      if (focused) this.#panel.querySelector<HTMLElement>(`[data-focus="${focused}"]`)?.focus();
-      else if (had) this.#panel.focus();
+      keepRows(this.#panel, [this.#head(offer), this.#columns(offer)]);
+      this.#showSelected();
+      if (had && !this.#panel.contains(document.activeElement)) {
+        (this.#panel.querySelector<HTMLElement>(`[data-focus="${focused}"]`) ?? this.#panel).focus();
+      }
       this.#tell(offer);
     }
     this.#o.editor.refreshGhosts();
@@ -124,15 +122,32 @@ export class VariantPanel {
     if (this.#status.textContent !== text) this.#status.textContent = text;
   }
 
-  #head(offer: Offer): HTMLElement {
+  #head(offer: Offer): Row {
+    const { id, by, instruction, count, unsure } = offer;
     const may = this.#o.rights.may("instruct");
+    return {
+      key: "head",
+      shape: JSON.stringify([id, by, instruction, count, unsure, may, numbersOf(offer)]),
+      make: () => this.#makeHead(offer, may),
+      fill: (head) => {
+        for (const view of head.querySelectorAll<HTMLElement>("[data-view]"))
+          view.setAttribute("aria-pressed", String((view.dataset.view === "result") === this.#result));
+        const note = head.querySelector<HTMLElement>(".variants-note");
+        if (!note) return;
+        note.textContent = this.#note(offer);
+        note.hidden = note.textContent === "";
+      },
+    };
+  }
+
+  #makeHead(offer: Offer, may: boolean): HTMLElement {
     const view = (label: string, result: boolean) =>
       h(
         "button",
         {
           type: "button",
           class: "segment",
-          "aria-pressed": String(this.#result === result),
+          "data-view": result ? "result" : "changes",
           "data-focus": label,
           onclick: () => {
             this.#result = result;
@@ -181,11 +196,11 @@ export class VariantPanel {
       ),
       may && button("New ones", "retry", "variants-again", () => this.#o.variants.steer(offer, offer.instruction)),
       may && button("Drop", "close", "variants-drop", () => this.#o.variants.drop(offer), "Esc"),
-      this.#note(offer),
+      h("p", { class: "variants-note", "data-testid": "variants-note" }),
     );
   }
 
-  #note(offer: Offer): HTMLElement | null {
+  #note(offer: Offer): string {
     const notes = [];
     if (offer.unsure) notes.push(keyboard.matches ? KEYS : "They go with your next word in the line below.");
     if (offer.position > 0) notes.push(offer.reason || `Waits, place ${offer.position}.`);
@@ -199,9 +214,7 @@ export class VariantPanel {
         same.length + 1 === offer.count ? "All came out the same." : `${names} came out like one of the others.`,
       );
     }
-    return notes.length > 0
-      ? h("p", { class: "variants-note", "data-testid": "variants-note" }, notes.join(" "))
-      : null;
+    return notes.join(" ");
   }
 
   /** On a narrow page, where one column is seen at a time. */
@@ -217,7 +230,6 @@ export class VariantPanel {
           {
             type: "button",
             class: "segment",
-            "aria-pressed": String(number === this.#selected),
             "data-tab": String(number),
             "data-focus": `tab-${number}`,
             onclick: () => this.#select(number, true),
@@ -228,19 +240,34 @@ export class VariantPanel {
     );
   }
 
-  #columns(offer: Offer): HTMLElement {
-    const columns = h(
-      "div",
-      { class: "variant-columns" },
-      ...numbersOf(offer).map((number) => this.#column(offer, number, offer.variants.get(number))),
-    );
-    columns.addEventListener("scroll", () => this.#scrolled(columns), { passive: true });
-    return columns;
+  #columns(offer: Offer): Row {
+    return {
+      key: "columns",
+      shape: offer.id,
+      make: () => {
+        const columns = h("div", { class: "variant-columns" });
+        columns.addEventListener("scroll", () => this.#scrolled(columns), { passive: true });
+        return columns;
+      },
+      fill: (columns) =>
+        keepRows(
+          columns,
+          numbersOf(offer).map((number) => this.#column(offer, number)),
+        ),
+    };
   }
 
-  #column(offer: Offer, number: number, variant: Variant | undefined): HTMLElement {
-    const takes = this.#takeable(offer, variant);
+  #column(offer: Offer, number: number): Row {
     const may = this.#o.rights.may("instruct");
+    return {
+      key: String(number),
+      shape: String(may),
+      make: () => this.#makeColumn(number, may),
+      fill: (column) => this.#fillColumn(column, offer, offer.variants.get(number)),
+    };
+  }
+
+  #makeColumn(number: number, may: boolean): HTMLElement {
     const name = `Variant ${number + 1}`;
     return h(
       "article",
@@ -249,8 +276,6 @@ export class VariantPanel {
         "aria-label": name,
         "data-testid": "variant",
         "data-variant": String(number),
-        "data-state": variant?.state ?? "waiting",
-        "data-selected": number === this.#selected,
         onpointerenter: (event) => (event as PointerEvent).pointerType === "mouse" && this.#select(number),
         onfocusin: () => this.#select(number),
       },
@@ -258,7 +283,7 @@ export class VariantPanel {
         "header",
         { class: "variant-head" },
         h("strong", { class: "variant-number" }, String(number + 1)),
-        h("span", { class: "figures" }, variant ? stateOf(variant) : ""),
+        h("span", { class: "figures" }),
         may &&
           h(
             "button",
@@ -267,7 +292,6 @@ export class VariantPanel {
               class: "button small primary",
               "data-testid": "variant-take",
               "data-focus": `take-${number}`,
-              disabled: !takes,
               onclick: () => this.#take(number),
             },
             "Take",
@@ -275,25 +299,34 @@ export class VariantPanel {
             h("kbd", { "aria-hidden": "true" }, String(number + 1)),
           ),
       ),
-      h(
-        "div",
-        {
-          class: "variant-diff diff",
-          role: "group",
-          "aria-label": `${name}, lines`,
-          tabindex: "0",
-          "data-focus": `diff-${number}`,
-        },
-        ...(variant ? this.#body(variant) : [h("i", { class: "pulse", "aria-hidden": "true" })]),
-      ),
+      h("div", {
+        class: "variant-diff diff",
+        role: "group",
+        "aria-label": `${name}, lines`,
+        tabindex: "0",
+        "data-focus": `diff-${number}`,
+      }),
     );
   }
 
-  #body(variant: Variant): Node[] {
-    if (variant.state === "declined" || variant.state === "failed")
-      return [h("p", { class: "variant-reason" }, variant.reason || "Nothing came of this one.")];
+  #fillColumn(column: HTMLElement, offer: Offer, variant: Variant | undefined): void {
+    column.dataset.state = variant?.state ?? "waiting";
+    const figures = column.querySelector(".figures");
+    if (figures) figures.textContent = variant ? stateOf(variant) : "";
+    const take = column.querySelector<HTMLButtonElement>("[data-testid=variant-take]");
+    if (take) take.disabled = !this.#takeable(offer, variant);
+    const diff = column.querySelector<HTMLElement>(".variant-diff");
+    if (diff) keepRows(diff, [this.#body(variant)]);
+  }
+
+  #body(variant: Variant | undefined): Row {
+    if (!variant) return bodyRow("pulse", () => h("i", { class: "pulse", "aria-hidden": "true" }));
+    if (variant.state === "declined" || variant.state === "failed") {
+      const reason = variant.reason || "Nothing came of this one.";
+      return bodyRow(reason, () => h("p", { class: "variant-reason" }, reason));
+    }
     const lines = this.#result ? variant.diff.filter((line) => line.op !== "-") : folded(variant.diff);
-    return [diffLines(lines)];
+    return bodyRow(JSON.stringify(lines), () => diffLines(lines));
   }
 
   #takeable(offer: Offer, variant: Variant | undefined): boolean {
@@ -310,11 +343,15 @@ export class VariantPanel {
     }
     if (number === this.#selected) return;
     this.#selected = number;
-    for (const column of this.#panel.querySelectorAll<HTMLElement>("[data-variant]"))
-      column.toggleAttribute("data-selected", Number(column.dataset.variant) === number);
-    for (const tab of this.#panel.querySelectorAll<HTMLElement>("[data-tab]"))
-      tab.setAttribute("aria-pressed", String(Number(tab.dataset.tab) === number));
+    this.#showSelected();
     this.#o.editor.refreshGhosts();
+  }
+
+  #showSelected(): void {
+    for (const column of this.#panel.querySelectorAll<HTMLElement>("[data-variant]"))
+      column.toggleAttribute("data-selected", Number(column.dataset.variant) === this.#selected);
+    for (const tab of this.#panel.querySelectorAll<HTMLElement>("[data-tab]"))
+      tab.setAttribute("aria-pressed", String(Number(tab.dataset.tab) === this.#selected));
   }
 
   /** Swiped: the column that is seen is the chosen one. */
@@ -356,6 +393,10 @@ export class VariantPanel {
       need("#instruction-input").focus();
     }
   }
+}
+
+function bodyRow(shape: string, make: () => HTMLElement): Row {
+  return { key: "body", shape, make };
 }
 
 /** Those that are shown: of equal ones, one. */

@@ -111,3 +111,57 @@ def test_a_name_at_a_caret_never_lies_on_the_line_that_one_writes_in(server: Ser
         grace.keyboard.type("!")
         expect(ada.locator(".cm-line").nth(other - 1).locator(".caret")).to_have_class(classes)
     expect(caret).to_have_count(1)
+
+
+def test_the_way_past_the_bar_leads_into_the_editor(server: Server, people: People) -> None:
+    ada = people("Ada")
+    link = str(server.session(("a.py", "x = 1\n"))["links"]["edit"])
+    enter(ada, link)
+    ada.evaluate("window.same = true")
+    ada.keyboard.press("Tab")
+    expect(ada.get_by_role("link", name="Skip to the editor")).to_be_focused()
+    ada.keyboard.press("Enter")
+    expect(ada.locator(".cm-content")).to_be_focused()
+    assert ada.evaluate("window.same && location.hash") == ""
+
+
+@pytest.mark.complaints("Failed to load resource")
+def test_a_mangled_link_says_so(server: Server, people: People) -> None:
+    ada = people("Ada")
+    link = str(server.session(("a.py", "x = 1\n"))["links"]["edit"])
+    ada.goto(f"{link.partition('#')[0]}#abc%")
+    expect(ada.locator("main")).to_contain_text("not valid any more")
+
+
+def test_a_file_can_be_added_where_none_is_seen(server: Server, people: People) -> None:
+    ada = people("Ada", viewport={"width": 390, "height": 844}, has_touch=True)
+    enter(ada, str(server.session(("old.py", ""))["links"]["edit"]))
+    ada.get_by_role("button", name="Files", exact=True).click()
+    ada.get_by_role("button", name="Delete old.py").click()
+    ada.get_by_role("button", name="Delete", exact=True).click()
+    ada.get_by_role("button", name="Close files").click()
+    ada.locator("main [data-add-file]").click()
+    name = ada.get_by_label("Name of the new file")
+    expect(name).to_be_focused()
+    expect(name).to_be_in_viewport()
+    ada.keyboard.type("a.py\n")
+    expect(ada.locator(".cm-content")).to_be_focused()
+    expect(name).not_to_be_in_viewport()
+
+
+def test_the_enter_that_ends_a_composition_is_no_order(server: Server, people: People) -> None:
+    """As Safari sends it: the composition is over, and the key is 229."""
+    ada = people("Ada")
+    enter(ada, str(server.session(("a.py", "x = 1\n"))["links"]["edit"]))
+    enter_229 = "input => input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true }))"
+    bar = ada.get_by_test_id("instruction-input")
+    bar.fill("\u6f22\u5b57")
+    bar.evaluate(enter_229)
+    expect(bar).to_have_value("\u6f22\u5b57")
+    ada.get_by_test_id("file-tab").dblclick()
+    name = ada.get_by_label("New name of a.py")
+    name.fill("b.py")
+    name.evaluate(enter_229)
+    expect(name).to_have_value("b.py")
+    name.press("Enter")
+    expect(ada.get_by_test_id("file-tab")).to_have_text("b.py")

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, WebSocketRoute, expect
 
-from tests.browser.conftest import FLAGS, enter, executable, open_session, text_of, wait_for_text
+from tests.browser.conftest import FLAGS, enter, executable, instruct, open_session, text_of, wait_for_text
 from tests.conftest import ROOT, Server, bearer, wait_until
 
 People = Callable[..., Page]
@@ -180,6 +180,76 @@ def test_the_page_opens_from_the_copy_while_the_server_cannot_be_reached(own_ser
     enter(grace, link)
     assert text_of(grace) == "still mine base\n"
     expect(ada.get_by_test_id("share-button")).to_be_visible()
+
+
+def test_a_connection_that_is_slow_to_open_opens(own_server: Server, people: People) -> None:
+    ada = people("Ada")
+    ada.clock.install()
+    link = str(own_server.session(("notes.txt", "base\n"))["links"]["edit"])
+
+    def hold(route: Route) -> None:
+        response = route.fetch()
+        # What is asked from now on waits, the socket's handshake as well.
+        own_server.process.send_signal(signal.SIGSTOP)
+        route.fulfill(response=response)
+
+    ada.route("**/join", hold)
+    try:
+        with ada.expect_websocket():
+            ada.goto(link)
+        ada.clock.fast_forward(7_000)
+    finally:
+        own_server.process.send_signal(signal.SIGCONT)
+    ada.wait_for_selector(SAVED)
+    assert text_of(ada) == "base\n"
+
+
+def test_a_long_first_download_is_waited_for(server: Server, people: People) -> None:
+    ada = people("Ada")
+    ada.clock.install()
+    sockets: list[WebSocketRoute] = []
+    held: list[bytes] = []
+
+    def hold(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+
+        def pass_on(frame: str | bytes) -> None:
+            # All but the text: sync step 2.
+            if isinstance(frame, bytes) and frame[:2] == b"\x00\x01":
+                held.append(frame)
+            elif isinstance(frame, str) and not held:
+                socket.send(frame)
+
+        socket.connect_to_server().on_message(pass_on)
+
+    ada.route_web_socket(re.compile("/ws/"), hold)
+    ada.goto(str(server.session(("notes.txt", "base\n"))["links"]["edit"]))
+    wait_until(lambda: ada.evaluate("1") and held, "the text is on its way")
+    # It is asked for a sign of life, and there is none.
+    for seconds in (6, 20, 20):
+        ada.clock.fast_forward(seconds * 1_000)
+    assert ada.evaluate("document.body.dataset.phase") == "joining"
+    assert len(sockets) == 1
+    sockets[0].send(held[0])
+    wait_for_text(ada, "text === 'base\\n'")
+    assert len(sockets) == 1
+
+
+def test_an_instruction_that_was_lost_with_the_connection_comes_back(own_server: Server, people: People) -> None:
+    ada = people("Ada")
+    open_session(ada, own_server, "base\n", "notes.txt")
+    own_server.process.send_signal(signal.SIGSTOP)
+    instruct(ada, "add a line")
+    bar = ada.get_by_test_id("instruction-input")
+    expect(bar).to_have_value("")
+    own_server.kill()
+    own_server.start()
+    expect(bar).to_have_value("add a line", timeout=40_000)
+    expect(ada.locator(".toast")).to_contain_text("it is back in the line")
+    expect(ada.get_by_test_id("run-card")).to_have_count(0)
+    ada.keyboard.press("Enter")
+    expect(ada.get_by_test_id("run-card").first).to_contain_text("add a line")
+    expect(bar).to_have_value("")
 
 
 def test_two_tabs_of_one_browser_write_offline(own_server: Server, people: People) -> None:
@@ -513,3 +583,30 @@ def test_text_that_never_reached_an_ended_session_can_be_taken_along(own_server:
     ada.get_by_role("button", name="Delete", exact=True).click()
     expect(ada.get_by_test_id("kept-copy")).to_have_count(0)
     wait_until(lambda: stored(ada)["copies"] == 0, "the copy is gone")
+
+
+MARKS = """() => new Promise(resolve => { indexedDB.open('ensemble').onsuccess = ({target}) => {
+    const all = target.result.transaction('clients').objectStore('clients').getAll();
+    all.onsuccess = () => { target.result.close(); resolve(all.result.map(each => each.unsaved)) } } })"""
+
+
+def test_what_is_written_on_a_kept_copy_alone_outlives_the_session(own_server: Server, people: People) -> None:
+    """All of the visit before was saved: only this page knows of what came since."""
+    ada = people("Ada")
+    session = own_server.session(("a.txt", "a\n"))
+    enter(ada, session["links"]["edit"])
+    write(ada, "saved ")
+    ada.wait_for_selector(SAVED)
+    wait_until(lambda: ada.evaluate(MARKS) == [False], "the copy says that all of it is saved")
+    ada.route("**/join", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    ada.reload()
+    ada.wait_for_selector("body[data-phase=ready]")
+    write(ada, "offline ")
+    end(own_server, session)
+    ada.unroute("**/join")
+    with ada.expect_download(timeout=40_000) as download:
+        ada.get_by_role("button", name="Download the copy").click(timeout=40_000)
+    assert Path(download.value.path()).read_text() == "offline saved a\n"
+    # Nor is it gone at the next visit.
+    ada.reload()
+    expect(ada.get_by_test_id("kept-copy")).to_be_visible()

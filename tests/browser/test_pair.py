@@ -141,6 +141,71 @@ def test_a_run_on_the_same_lines_waits_and_can_become_a_steer(chatting_server: S
     expect(ada.get_by_test_id("stop-button")).to_be_hidden()
 
 
+def test_a_run_that_waited_begins_beside_whoever_writes_elsewhere_by_now(chatting_server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    link = str(chatting_server.session(("a.py", "x = 1\n"), ("b.py", "y = 2\n"))["links"]["edit"])
+    for page in (ada, grace):
+        enter(page, link)
+    instruct(grace, "write a poem")
+    expect(ada.get_by_test_id("stop-button")).to_be_visible()
+    ada.get_by_test_id("instruction-input").fill("about the sea")
+    ada.get_by_test_id("instruction-input").press("Alt+Enter")
+    expect(ada.locator("[data-testid=run-card][data-outcome=queued]")).to_be_visible()
+    # What somebody types next stays before the others' eyes while their run goes on.
+    grace.get_by_test_id("instruction-input").click()
+    grace.keyboard.type("in rhymes")
+    line = ada.get_by_test_id("typing-line")
+    expect(line).to_contain_text("in rhymes")
+    wait_for_text(ada, f"text.length > {len(text_of(ada)) + 100}")
+    expect(line).to_contain_text("in rhymes")
+    ada.get_by_test_id("file-tab").filter(has_text="b.py").click()
+    ada.locator(".cm-content").click()
+    ada.keyboard.type("mine ")
+    grace.locator("[data-testid=run-card][data-outcome=streaming]").get_by_role("button", name=re.compile("^Stop")).click()
+    expect(ada.locator(".toast")).to_contain_text("Your run begins in a.py.")
+    ada.keyboard.type("still ")
+    assert "mine still" in text_of(ada)
+    ada.keyboard.press("Control+.")
+    expect(ada.get_by_test_id("stop-button")).to_be_hidden()
+
+
+def test_who_writes_in_a_file_that_is_deleted_writes_in_no_other(server: Server, people: People) -> None:
+    ada, grace = people("Ada"), people("Grace")
+    session = server.session(("a.py", "x = 1\n"), ("b.py", "y = 2\n"))
+    for page in (ada, grace):
+        enter(page, str(session["links"]["edit"]))
+    ada.locator(".cm-content").click()
+    ada.keyboard.type("# ")
+    grace.get_by_test_id("file-tab").first.hover()
+    grace.get_by_role("button", name="Delete a.py").click()
+    grace.get_by_role("button", name="Delete", exact=True).click()
+    wait_for_text(ada, "text.startsWith('y')")
+    ada.keyboard.type("lost")
+    assert text_of(ada) == "y = 2\n" == server.text(session, "b.py")
+
+
+def test_who_follows_somebody_can_go_their_own_way(server: Server, people: People) -> None:
+    ada, grace, mary = people("Ada"), people("Grace"), people("Mary")
+    link = str(server.session(("a.py", "x = 1\n"), ("b.py", "y = 2\n"))["links"]["edit"])
+    for page in (ada, grace, mary):
+        enter(page, link)
+    grace.locator(".cm-content").click()
+    ada.get_by_test_id("participants").click()
+    ada.get_by_role("button", name="Follow Grace").click()
+    expect(ada.locator("#following")).to_have_text("Following Grace")
+    grace.get_by_test_id("file-tab").filter(has_text="b.py").click()
+    grace.locator(".cm-content").click()
+    wait_for_text(ada, "text.startsWith('y')")
+    ada.get_by_test_id("file-tab").filter(has_text="a.py").click()
+    expect(ada.locator("#following")).to_be_hidden()
+    wait_for_text(ada, "text.startsWith('x')")
+    # The others are told where she is.
+    expect(mary.locator("[data-file]").filter(has_text="a.py").locator(".dot[title=Ada]")).to_have_count(1)
+    grace.keyboard.type("# ")
+    wait_for_text(mary, "text.startsWith('x')")
+    assert text_of(ada).startswith("x")
+
+
 def test_the_lines_that_enter_would_give_to_the_model_are_shown_while_typing(chatting_server: Server, people: People) -> None:
     ada, grace = people("Ada"), people("Grace", color_scheme="dark")
     functions = "\n\n".join(f"def f{number}(x):\n    return x + {number}" for number in range(9))

@@ -135,6 +135,36 @@ def test_what_stands_of_an_answer_holds_the_focus_while_it_goes_on(answering: tu
     expect(done.locator("pre")).to_have_text("print(1)")
 
 
+def test_an_answer_stands_once_whoever_takes_another_name_meanwhile(answering: tuple[Server, FakeEndpoint], people: People) -> None:
+    server, endpoint = answering
+    go_on, end = threading.Event(), threading.Event()
+
+    async def in_two_halves(request: Asked) -> None:
+        await request.begin()
+        await request.text("The first half.\n\n")
+        await asyncio.to_thread(go_on.wait, 60)
+        await request.text("The second half.\n\n")
+        await asyncio.to_thread(end.wait, 60)
+        await request.end()
+
+    endpoint.complete = in_two_halves
+    ada = people("Ada")
+    enter(ada, str(server.session(("shop/cart.py", CART))["links"]["edit"]))
+    ada.get_by_test_id("instruction-input").fill("?How?")
+    ada.keyboard.press("Enter")
+    answer = ada.get_by_test_id("answer")
+    expect(answer).to_have_text("The first half.")
+    ada.get_by_test_id("participants").click()
+    ada.get_by_label("Your name").fill("Augusta")
+    ada.keyboard.press("Enter")
+    ada.get_by_test_id("participants").click()
+    expect(ada.get_by_test_id("person")).to_contain_text("Augusta")
+    go_on.set()
+    expect(answer.locator("p")).to_have_text(["The first half.", "The second half."])
+    expect(ada.locator("[data-testid=run-card][data-outcome=streaming]")).to_be_visible()
+    end.set()
+
+
 def test_on_a_phone_the_answer_comes_into_sight(answering: tuple[Server, FakeEndpoint], people: People) -> None:
     server, _ = answering
     session = server.session(("shop/cart.py", CART), ("shop/util.py", "a = 1\nb = 2\n"))

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter, open_session, text_of, wait_for_text
 from tests.browser.test_drafts import DOCSTRING, GREET, GREETED, wait_for_ghost
-from tests.conftest import Server
+from tests.conftest import Server, wait_until
 from tests.socket.test_variants import UNSURE
 
 People = Callable[..., Page]
@@ -114,3 +114,30 @@ def test_what_the_model_is_not_sure_of_waits_beside_what_people_do(server: Serve
     wait_for_text(grace, f"text !== {json.dumps(GREET)}")
     expect(ada.get_by_test_id("variants")).to_be_hidden()
     expect(bar).to_be_focused()
+
+
+def test_the_panel_stands_still_under_the_hand_while_variants_grow(chatting_server: Server, people: People) -> None:
+    ada = people("Ada", viewport={"width": 1280, "height": 800})
+    open_session(ada, chatting_server, "x = 1\n")
+    ask(ada, "write a poem")
+    columns = ada.get_by_test_id("variant")
+    diffs = ada.locator(".variant-diff")
+    wait_until(lambda: diffs.first.evaluate("diff => diff.scrollHeight > diff.clientHeight + 60"), "there is something to scroll")
+    columns.first.hover()
+    ada.keyboard.press("ArrowRight")
+    expect(columns.nth(1)).to_have_attribute("data-selected", "")
+    diffs.first.evaluate("diff => { diff.scrollTop = 40 }")
+    ada.evaluate("window.nodes = [...document.querySelectorAll('[data-testid=variant], [data-testid=variants-drop]')]")
+    before = diffs.first.inner_text()
+    wait_until(lambda: len(diffs.first.inner_text()) > len(before) + 40, "it grows")
+    assert diffs.first.evaluate("diff => diff.scrollTop") == 40
+    expect(columns.nth(1)).to_have_attribute("data-selected", "")
+    expect(ada.get_by_test_id("variants")).to_be_focused()
+    assert ada.evaluate("window.nodes.length === 4 && window.nodes.every(node => node.isConnected)")
+    # Down and up with an update between.
+    ada.get_by_test_id("variants-drop").hover()
+    ada.mouse.down()
+    before = diffs.first.inner_text()
+    wait_until(lambda: diffs.first.inner_text() != before, "it grows")
+    ada.mouse.up()
+    expect(ada.get_by_test_id("variants")).to_be_hidden()
