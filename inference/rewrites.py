@@ -150,10 +150,10 @@ class RewriteReader:
             self._closing = line
 
     def _tag(self, line: str, tag: re.Match[str], out: list[Event]) -> None:
-        """One of the prompt's. Without the one that opens it, a closing one ends the answer only if nothing follows."""
+        """One of the prompt's. In what may be markup, a closing one without the one that opens it ends the answer only if nothing follows."""
         if not tag[3]:
             self._opened.add(tag[1] or tag[2])
-        elif self._begun and tag[3] in self._opened:
+        elif self._begun and (self._code or tag[3] in self._opened):
             self._conclude(out)
         elif self._begun:
             self._closing += "\n" * bool(self._closing) + line

@@ -233,6 +233,10 @@ def test_the_prompts_tags_are_left_out_of_markup_too() -> None:
         assert answered(reply, asked) == (new, [])
 
 
+def test_in_a_program_the_prompts_tag_ends_the_answer_whatever_follows() -> None:
+    assert answered(f'{NEW}\n</region>\n</file>\n<file path="other.py">\nsecret = 2\n</file>', task())[0] == NEW
+
+
 @pytest.mark.parametrize(
     "instruction",
     [
