@@ -25,7 +25,7 @@ from inference.training.scene import TRANSFORMS, Example
 
 LONGEST_REPLY = 400
 CONTEXT = 2048
-KNOWN, HELD_OUT, BY_HAND = "known wordings", "held-out wordings", "by hand"
+KNOWN, HELD_OUT, BY_HAND, SECOND = "known wordings", "held-out wordings", "by hand", "second, by hand"
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def evaluate(model: Model, name: str, groups: dict[str, list[Request]]) -> Repor
         for request in asked:
             answer = model(request.example)
             tally = judge(request, answer)
-            label = request.example.language if group == BY_HAND else request.example.transform
+            label = request.example.language if group in (BY_HAND, SECOND) else request.example.transform
             report.of(group, label).add(tally)
             report.tokens += answer.tokens
             report.seconds += answer.seconds
@@ -246,7 +246,7 @@ def cases(sources: Sequence[Source], each: int, seed: int = 1) -> dict[str, list
     for group, wordings_held_out in ((KNOWN, False), (HELD_OUT, True)):
         supply = examples.Supply.of(sources, held_out=True, wordings_held_out=wordings_held_out)
         groups[group] = generated(supply, each, seed)
-    return {**groups, BY_HAND: requests.read()}
+    return {**groups, BY_HAND: requests.read(), SECOND: requests.read(requests.SECOND_FILE)}
 
 
 def share(part: int, whole: int) -> str:

@@ -1,4 +1,8 @@
-"""Reads ``requests.toml``: the requests written by hand that every model is judged by."""
+"""Reads the requests written by hand that every model is judged by.
+
+``requests.toml`` was written before any training; ``requests-second.toml`` by somebody else after the fifth, of what people type in a hurry.
+Nobody who writes what models are taught reads either.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 from inference.training.scene import Example
 
 FILE = Path(__file__).parent / "requests.toml"
+SECOND_FILE = FILE.with_name("requests-second.toml")
 
 
 @dataclass(frozen=True)
