@@ -48,7 +48,7 @@ def keep(session: str, base: bytes, entries: list[Entry]) -> None:
 
 
 def overview(session: str) -> dict[str, Any]:
-    """The segments, oldest first, and who wrote what. On the writer thread: nothing moves between the two meanwhile."""
+    """The segments, oldest first, and who wrote what. What a compaction moves between the two reads may be in neither until it is asked again."""
     rows = HistorySegment.objects.filter(session=session).order_by("first")
     segments = [
         {"id": str(pk), "from": from_at, "to": to_at, "updates": updates, "bytes": size}
@@ -66,7 +66,7 @@ def overview(session: str) -> dict[str, Any]:
 def segment(session: str, name: str) -> bytes:
     """A segment as the page reads it: a count, then id, time and update of the state before it and of each update.
 
-    Raises KeyError. On the writer thread.
+    Raises KeyError. Not on the writer thread, nor ``contents_at``: a long one takes a while.
     """
     base, entries = _segment(session, name)
     before = (entries[0][0] - 1, entries[0][1]) if entries else (0, 0)
@@ -74,7 +74,7 @@ def segment(session: str, name: str) -> bytes:
 
 
 def contents_at(session: str, version: int) -> list[tuple[str, str]]:
-    """(path, text) of each file after an update. Raises KeyError where the history does not reach. On the writer thread."""
+    """(path, text) of each file after an update. Raises KeyError where the history does not reach."""
     found = HistorySegment.objects.filter(session=session, first__lte=version, last__gte=version).values_list("pk", flat=True).first()
     base, entries = _segment(session, str(found) if found else LIVE)
     if version not in (number for number, _, _ in entries):
@@ -89,12 +89,17 @@ def _segment(session: str, name: str) -> tuple[bytes, list[Entry]]:
         # Between the two a compaction may have taken some of the log into the snapshot.
         if not (snapshot and entries and snapshot.last >= entries[0][0]):
             return bytes(snapshot.data) if snapshot else EMPTY_UPDATE, entries
-    if not name.isdecimal() or len(name) > DIGITS:
-        raise KeyError(name)
-    found = HistorySegment.objects.filter(session=session, pk=int(name)).first()
+    found = HistorySegment.objects.filter(session=session, pk=row_number(name)).first()
     if found is None:
         raise KeyError(name)
     return zlib.decompress(bytes(found.base)), _unpacked(zlib.decompress(bytes(found.data)), found.updates)
+
+
+def row_number(name: str) -> int:
+    """As an address names a row. Raises KeyError where it can be none."""
+    if not name.isdecimal() or len(name) > DIGITS:
+        raise KeyError(name)
+    return int(name)
 
 
 def log(session: str) -> list[Entry]:

@@ -196,9 +196,7 @@ async def export(request: HttpRequest, session: str) -> HttpResponse:
     version = request.GET.get("version", "")
     if version:
         found, _ = await sync_to_async(requester)(request, session, "history")
-        contents = await _of_history(
-            lambda: history.contents_at(session, int(version) if version.isdecimal() and len(version) <= history.DIGITS else -1)
-        )
+        contents = await _of_history(lambda: history.contents_at(session, history.row_number(version)))
         return await asyncio.to_thread(zip_answer, f"{found.title}-{version}", contents)
     live = await live_room(request, session)
     return await asyncio.to_thread(zip_answer, live.room.title, live.room.document.contents())
