@@ -102,7 +102,7 @@ TO_SERVER: dict[str, Message] = {
         Message(
             "run.retry",
             "The same instruction on the same lines again, after undoing what stands of the run: a new run that `retries` it. "
-            "By the model `deep`, what stands stays, so that both answers can be looked at.",
+            "By the model `deep`, what stands stays, so that both answers can be looked at. Lines that cannot be found again are an error `changed`.",
             (RUN, Field("engine", str, "`deep`, where `welcome` names one", required=False, choices=("deep",))),
         ),
         Message(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from editor import presence, wire
 from editor.members import Member, Peer, Person
@@ -19,9 +19,6 @@ class Peers:
     def __bool__(self) -> bool:
         return bool(self._all)
 
-    def get(self, client: int) -> Peer | None:
-        return self._all.get(client)
-
     def put(self, client: int, peer: Peer) -> None:
         self._all[client] = self._moved[client] = peer
         self._tell()
@@ -31,6 +28,40 @@ class Peers:
         if peer:
             self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
             self._tell()
+
+    def bind(self, member: Member, client: int, members: Iterable[Member]) -> bool:
+        """One client id a connection. Somebody who came back takes theirs over from the connection they lost;
+        another's, and the model's, stay whose they are."""
+        peer = self._all.get(client)
+        if peer and (peer.member is None or peer.member.person is not member.person):
+            return False
+        for other in members:
+            if other is not member and other.client == client:
+                if other.person is not member.person:
+                    return False
+                other.client = None
+        member.client = client
+        if peer:
+            peer.member = member
+        return True
+
+    def take(self, member: Member, entries: Iterable[wire.AwarenessEntry], most: int) -> bool:
+        """A member's own state; stock clients repeat what they heard of others, too. False, and nothing after it is taken,
+        where it has more than ``most`` bytes."""
+        for entry in entries:
+            if entry.client != member.client:
+                continue
+            if len(entry.state) > most:
+                return False
+            known = self._all.get(entry.client)
+            if known and entry.clock < known.clock:
+                continue
+            state = presence.awareness_state(entry.state, member.person.name, member.person.color)
+            if state:
+                self.put(entry.client, Peer(entry.clock, state, member))
+            elif known:
+                self.forget(entry.client)
+        return True
 
     def left(self, member: Member) -> None:
         for client in [client for client, peer in self._all.items() if peer.member is member]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from editor.part import Part
 from editor.places import marked, place
@@ -86,3 +87,15 @@ def asked_about(text: str, selection: dict[str, int] | None) -> Region:
     first, last = selected_lines(lines, min(ends), max(ends))
     region = region_of(lines, first, last)
     return region if ends[0] != ends[1] else replace(region, end=region.start)
+
+
+def conversation(card_of: Callable[[str], dict[str, Any] | None], run: str | None) -> tuple[str, ...]:
+    """Question and answer by turns, oldest first, up to and with this run's."""
+    turns: list[str] = []
+    while run and len(turns) < 2 * TURNS:
+        card = card_of(run)
+        if card is None or card["mode"] != "ask":
+            break
+        turns[:0] = [card["instruction"], card.get("text", "")[:ANSWER_CHARS]]
+        run = card["continues"]
+    return tuple(turns)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 # A file this short is one region: the model then finds the place itself.
@@ -76,30 +75,6 @@ def choose(text: str, instruction: str, selection: tuple[int, int] | None, most_
     if block[1] - block[0] + 1 > most_lines:
         block = _narrow(lines, block, block[0] if caret is None else caret, most_lines)
     return region_of(lines, *block)
-
-
-def find_all(text: str, wanted: Iterable[tuple[int, str]]) -> list[Region] | None:
-    """Where all these whole lines stand in the text, one behind the other, each nearest to its line number (from 1); None where one does not."""
-    found: list[Region] = []
-    for near, lines in wanted:
-        region = find(text, lines, near, found[-1].end + 1 if found else 0)
-        if region is None:
-            return None
-        found.append(region)
-    return found
-
-
-def find(text: str, lines: str, near: int, begin: int = 0) -> Region | None:
-    """These whole lines where they stand in the text from ``begin`` on, nearest to line ``near`` (from 1); None where they do not."""
-    found: list[Region] = []
-    at = text.find(lines, begin) if begin <= len(text) else -1
-    while at >= 0:
-        end = at + len(lines)
-        if (at == 0 or text[at - 1] == "\n") and (end == len(text) or text[end] == "\n"):
-            first = text.count("\n", 0, at) + 1
-            found.append(Region(at, end, first, first + lines.count("\n")))
-        at = text.find(lines, at + 1) if at < len(text) else -1
-    return min(found, key=lambda region: abs(region.first - near), default=None)
 
 
 def split_blocks(lines: list[str]) -> list[tuple[int, int]]:

@@ -12,11 +12,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from editor import outgoing, presence, protocol, updates, wire
+from editor import outgoing, protocol, updates, wire
 from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
-from editor.members import Limits, Member, Peer, Person
+from editor.members import Limits, Member, Person
 from editor.models import Session
 from editor.peers import Peers
 from editor.permissions import may
@@ -320,6 +320,16 @@ class Room:
             message=f"A session may have {self.limits.files} files (ENSEMBLE_MAX_FILES), so {named} was taken out again. Its text is in the history.",
         )
 
+    def _awareness(self, member: Member, frame: wire.Awareness) -> None:
+        if member.client is None and any(self.peers.bind(member, entry.client, self.members) for entry in frame.entries) and member.hello:
+            self.saved.tell(member)
+            self.announce_participants()
+        limit = self.limits.awareness_bytes
+        if not self.peers.take(member, frame.entries, limit):
+            # Not a fault to be closed for, as an update that is left out would be.
+            message = f"An awareness state may have {limit} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
+            self.tell(member, "error", code="too_large", message=message)
+
     # Changes out, and into the log.
 
     def _changed(self, update: bytes, origin: Any) -> None:
@@ -380,45 +390,3 @@ class Room:
 
     def later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
         return self._loop.call_later(seconds, function)
-
-    # Awareness.
-
-    def _bind(self, member: Member, client: int) -> None:
-        """One client id a connection. Somebody who came back takes theirs over from the connection they lost;
-        another's, and the model's, stay whose they are."""
-        peer = self.peers.get(client)
-        if peer and (peer.member is None or peer.member.person is not member.person):
-            return
-        for other in self.members:
-            if other is not member and other.client == client:
-                if other.person is not member.person:
-                    return
-                other.client = None
-        member.client = client
-        if peer:
-            peer.member = member
-        if member.hello:
-            self.saved.tell(member)
-            self.announce_participants()
-
-    def _awareness(self, member: Member, frame: wire.Awareness) -> None:
-        for entry in frame.entries:
-            if member.client is None:
-                self._bind(member, entry.client)
-            # Stock clients repeat what they heard of others: only their own state counts.
-            if entry.client != member.client:
-                continue
-            if len(entry.state) > self.limits.awareness_bytes:
-                # Not a fault to be closed for, as an update that is left out would be.
-                limit = self.limits.awareness_bytes
-                return self.tell(
-                    member, "error", code="too_large", message=f"An awareness state may have {limit} bytes (ENSEMBLE_MAX_AWARENESS_BYTES)."
-                )
-            known = self.peers.get(entry.client)
-            if known and entry.clock < known.clock:
-                continue
-            state = presence.awareness_state(entry.state, member.person.name, member.person.color)
-            if state:
-                self.peers.put(entry.client, Peer(entry.clock, state, member))
-            elif known:
-                self.peers.forget(entry.client)

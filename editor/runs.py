@@ -18,23 +18,24 @@ from editor.again import Again
 from editor.cards import Cards
 from editor.drafts import Drafts
 from editor.engines import DEEP, FAST, Engines
+from editor.finding import find_changed
 from editor.members import Member
+from editor.ongoing import Ongoing
 from editor.outcomes import outcome_of
 from editor.pace import Pace
 from editor.places import marked, place, where
 from editor.protocol import ProtocolError
-from editor.question import ANSWER_CHARS, NO_ANSWERS, TURNS, Question, asked_about
+from editor.question import NO_ANSWERS, Question, asked_about, conversation
 from editor.queue import Queue, Turn
 from editor.room import Room
 from editor.run import Lines, Link, Mode, Replay, Request, Run, make_task
 from editor.undos import Undos
-from editor.variants import Variants
+from editor.variants import OFFERED, Variants
 from editor.windows import choose_all
 
 # Ended runs that a steer, on its way when they ended, still finds.
 RECENT = 30
-# Variants that are offered where the model was not sure.
-TRIES = 3
+MOVED_ON = "The lines of that run are others by now and could not be found again: select those that you mean, and give the instruction anew."
 
 
 class Runs:
@@ -47,8 +48,7 @@ class Runs:
         self._queue = queue
         self.drafts = Drafts(room, engines.fast, pace)
         self.variants = Variants(room, engines, queue, self)
-        self._active: dict[str, Run] = {}
-        self._waiting: dict[str, Run] = {}
+        self._ongoing = Ongoing(room.limits)
         self._turns: dict[str, Turn] = {}
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
@@ -75,7 +75,7 @@ class Runs:
             except ProtocolError:
                 pass  # it is said when the run is asked for
         self._room.tell(member, "instruction.region", file=file, regions=[place(content, region) for region in chosen])
-        busy = bool(self._active) or self.variants.chosen_by(member.person)
+        busy = bool(self._ongoing.writing) or self.variants.chosen_by(member.person)
         if not self.drafts.typed(request, content, chosen, busy) and chosen and self._engine.info.state == "ready":
             self._engine.warm(make_task(self._room, self._engine, request, content, chosen[0]))
 
@@ -129,7 +129,7 @@ class Runs:
         if run_id in self.variants:
             self.variants.steer(member, run_id, instruction)
             return None
-        old = self._active.get(run_id) or self._waiting.get(run_id) or self._done.get(run_id)
+        old = next((run for run in self._ongoing.all() if run.id == run_id), None) or self._done.get(run_id)
         card = self.cards.get(run_id)
         if old is None and card and card["mode"] == "ask":
             # All that asking on takes is on the card.
@@ -138,7 +138,7 @@ class Runs:
             return self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link))
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
-        if run_id in self._waiting:
+        if run_id in self._ongoing.waiting:
             self._text(old.request.file)
             old.catch_up()
         request = replace(old.request, by=member.person, instruction=instruction.strip())
@@ -197,19 +197,12 @@ class Runs:
             return Run(self._room, engine, request, self, **more)
         question = Question(self._room, engine, request, self, **more)
         question.said = lambda text: self._room.announce("run.text", run=question.id, text=text)
-        question.conversation = partial(self._conversation, question.continues)
+        question.conversation = partial(conversation, self._card, question.continues)
         return question
 
-    def _conversation(self, run_id: str | None) -> tuple[str, ...]:
-        """Question and answer by turns, up to and with this run's."""
-        turns: list[str] = []
-        while run_id and len(turns) < 2 * TURNS:
-            card = self.cards.get(run_id) or (self._done[run_id].card if run_id in self._done else None)
-            if card is None or card["mode"] != "ask":
-                break
-            turns[:0] = [card["instruction"], card.get("text", "")[:ANSWER_CHARS]]
-            run_id = card["continues"]
-        return tuple(turns)
+    def _card(self, run: str) -> dict[str, Any] | None:
+        """Of an ended run, also where it is not published yet."""
+        return self.cards.get(run) or (self._done[run].card if run in self._done else None)
 
     def stop(self, run_id: str | None, member: Member | None = None) -> None:
         """Stops one run, or all; drops variants. A run that has ended already is no error: somebody was quicker."""
@@ -217,7 +210,7 @@ class Runs:
             return self.variants.drop(run_id, member)
         if run_id is None:
             self.variants.stop()
-        for run in [*self._waiting.values(), *self._active.values()]:
+        for run in self._ongoing.all():
             if run_id in (None, run.id):
                 self._finish(run, "stopped")
         if run_id and run_id not in self.cards and run_id not in self._done:
@@ -242,28 +235,22 @@ class Runs:
 
     @property
     def idle(self) -> bool:
-        return not self._active and not self._waiting and not self.cards.busy and not self._undos.busy
+        return not self._ongoing and not self.cards.busy and not self._undos.busy
 
     # For the variants and for what is done again: see variants.Host and again.Host.
 
     def check(self, request: Request, instead_of: Run | None = None) -> None:
         """``instead_of``: the run whose place this one would take."""
-        info, limits = self._engines.wanted(request.engine).info, self._room.limits
+        info = self._engines.wanted(request.engine).info
         if not request.instruction:
             raise ProtocolError("bad_message", "The instruction is empty: type what should be changed.")
         if info.state == "failed":
             raise ProtocolError("model_unavailable", f"The model cannot be used. {info.detail}")
-        live = [run for run in (*self._waiting.values(), *self._active.values()) if run is not instead_of]
-        if len(live) >= limits.runs:
-            raise ProtocolError("busy", f"{limits.runs} runs are under way or waiting in this session (ENSEMBLE_MAX_RUNS). Wait, or stop one.")
-        if sum(run.request.by is request.by for run in live) >= limits.runs_per_person:
-            raise ProtocolError(
-                "busy", f"{limits.runs_per_person} runs of yours are under way or waiting (ENSEMBLE_MAX_RUNS_PER_PERSON). Wait, or stop one."
-            )
+        self._ongoing.admit(request, instead_of)
         self._text(request.file)
 
     def is_live(self, run: str) -> bool:
-        return run in self._active or run in self._waiting
+        return run in self._ongoing
 
     def plan(self, request: Request) -> tuple[str, Sequence[regions.Region]]:
         content = self._text(request.file)
@@ -301,20 +288,21 @@ class Runs:
             return [asked_about(text, run.request.selection)]
         if run.inherited:
             return [where(text, live) for live in run.inherited]
-        # Where its lines have changed it is a new choice, as for a new instruction.
-        return regions.find_all(text, run.lines) or list(self._choose(text, run.request))
+        if not run.lines:
+            return list(self._choose(text, run.request))
+        # What was selected then is not where it was: without its lines the run would rewrite others.
+        found = find_changed(text, run.lines)
+        if found is None:
+            raise ProtocolError("changed", MOVED_ON)
+        return found
 
     def _overlapping(self, request: Request, chosen: Sequence[regions.Region]) -> Run | None:
-        """The streaming run that rewrites some of these lines."""
-        text = self._text(request.file)
-        if request.mode == "ask":
-            return None
-        return next((other for region in chosen for other in self._active.values() if other.overlaps(request.file, text, region)), None)
+        return self._ongoing.overlapping(request, self._text(request.file), chosen)
 
     # The queue: see queue.Turn.
 
     def _enter(self, run: Run, enter: Callable[[Turn], None]) -> None:
-        self._waiting[run.id] = run
+        self._ongoing.waiting[run.id] = run
         turn = Turn(self._room.session, run.request.by.id, partial(self._blocked, run), partial(self._start, run), partial(self._tell_place, run))
         self._turns[run.id] = turn
         enter(turn)
@@ -322,13 +310,8 @@ class Runs:
             run.wait()
 
     def _blocked(self, run: Run) -> str:
-        limits, person = self._room.limits, run.request.by
-        if run.engine.info.state == "loading":
-            return "Waits for the model to be loaded."
-        if len(self._active) >= limits.parallel_runs:
-            return f"Waits until fewer than {limits.parallel_runs} runs of this session write (ENSEMBLE_MAX_PARALLEL_RUNS)."
-        if sum(other.request.by is person for other in self._active.values()) >= limits.parallel_runs_per_person:
-            return f"Waits until fewer than {limits.parallel_runs_per_person} runs of {person.name} write (ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON)."
+        if reason := self.blocked(run.request) or self._ongoing.crowded(run.request):
+            return reason
         try:
             other = self._overlapping(run.request, self._regions(run))
         except ProtocolError:
@@ -338,7 +321,7 @@ class Runs:
 
     def _start(self, run: Run) -> None:
         """Its turn has come."""
-        del self._waiting[run.id]
+        del self._ongoing.waiting[run.id]
         if run.request.mode == "ask" and run.engine.info.format == "patch":
             run.model = run.engine.info.name
             return self._finish(run, "declined", NO_ANSWERS)
@@ -354,14 +337,13 @@ class Runs:
     def _stream(self, run: Run, chosen: Sequence[regions.Region]) -> None:
         """Tells everybody, and asks the model."""
         run.take(chosen)
-        self._active[run.id] = run
+        self._ongoing.writing[run.id] = run
         self.noted(run)
         run.begin()
 
     def _finish(self, run: Run, outcome: str, reason: str = "", leave: bool = True) -> None:
         """Ends the run now, whatever the model still computes."""
-        self._waiting.pop(run.id, None)
-        self._active.pop(run.id, None)
+        self._ongoing.drop(run)
         new = run.settle()
         run.outcome = outcome
         if run.typed and outcome != "failed":
@@ -407,19 +389,11 @@ class Runs:
         """How many variants are offered of a run that was not sure enough to write: none to somebody who has gone, or is about something else."""
         person = run.request.by
         here = any(member.hello and member.person.id == person.id for member in self._room.members)
-        others = any(other.request.by.id == person.id for other in (*self._active.values(), *self._waiting.values()) if other is not run)
+        others = any(other.request.by.id == person.id for other in self._ongoing.all() if other is not run)
         free = here and not others and not self.variants.chosen_by(person)
-        return min(TRIES, self._room.limits.variants) if run.unsure and free else 0
-
-    # What everybody is told.
+        return min(OFFERED, self._room.limits.variants) if run.unsure and free else 0
 
     def tell_live(self, member: Member) -> None:
         """What goes on just now, to somebody who has just come."""
-        for run in self._active.values():
-            with suppress(KeyError):  # its file is gone, and it ends with its next word
-                self._room.tell(member, "run.started", **told.started(run))
-            self._room.tell(member, "run.progress", run=run.id, **run.figures, places=run.progress)
-            if run.answer:
-                self._room.tell(member, "run.text", run=run.id, text=run.answer)
-        for run in self._waiting.values():
-            self._room.tell(member, "run.queued", **told.queued(run))
+        for kind, fields in told.live(self._ongoing):
+            self._room.tell(member, kind, **fields)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from editor.ongoing import Ongoing
 from editor.run import Run
 
 
@@ -18,6 +20,18 @@ def queued(run: Run) -> dict[str, Any]:
     """``run.queued``."""
     position, reason = run.place
     return {**run.public(), "position": position, "reason": reason, "behind": run.behind}
+
+
+def live(ongoing: Ongoing) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The messages that bring somebody who has just come to where the others are."""
+    for run in ongoing.writing.values():
+        with suppress(KeyError):  # its file is gone, and it ends with its next word
+            yield "run.started", started(run)
+        yield "run.progress", {"run": run.id, **run.figures, "places": run.progress}
+        if run.answer:
+            yield "run.text", {"run": run.id, "text": run.answer}
+    for run in ongoing.waiting.values():
+        yield "run.queued", queued(run)
 
 
 def listed(names: Sequence[str]) -> str:

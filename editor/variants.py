@@ -18,20 +18,22 @@ from editor.document import Delta
 from editor.drafts import drawn
 from editor.edits import size
 from editor.engines import Engines
+from editor.finding import find_all
 from editor.held import Held
 from editor.members import Member, Person
 from editor.offers import Offer, Variant
 from editor.places import place, where
 from editor.protocol import ProtocolError
 from editor.queue import Queue, Turn
-from editor.regions import Region, find_all
+from editor.regions import Region
 from editor.replies import Replies
 from editor.room import Room
 from editor.run import Lines, Link, Replay, Request, Run, make_task
 
 # Between two messages of one variant while it streams.
 SHOW_S = 0.1
-# Of what nobody asked for.
+# Of what nobody asked for: so many, where the model was not sure.
+OFFERED = 3
 NOTHING = "The model has nothing to offer after all. Say it in other words, or select the lines that are meant."
 
 

@@ -427,6 +427,35 @@ async def test_a_retry_undoes_the_run_and_goes_to_the_same_lines(server: Server)
         await ada.message("error", code="not_found")
 
 
+async def test_a_retry_finds_lines_that_people_have_changed_since_and_no_others(server: Server) -> None:
+    other = "def other(x):\n    return x\n"
+    session = server.session(("greet.py", GREET + "\n\n\n" + other))
+    async with join(server, session) as ada:
+        file = await ada.ready("greet.py")
+        ada.send("run.start", instruction=DOCSTRING, file=file, selection={"anchor": 0, "head": len(GREET)})
+        first = (await ada.message("run.card"))["run"]
+        text = ada.text_of("greet.py")
+        # Where the selection was there is another function now, and the one that was meant has a line more.
+        with ada.doc.transaction():
+            text.insert(str(text).index("):\n") + 3, "    name = name.strip()\n")
+            text.insert(0, other.replace("other", "above") * 3 + "\n\n")
+        await ada.all_saved()
+        ada.send("run.retry", run=first)
+        started = await ada.message("run.started", retries=first)
+        lines = str(text).split("\n")
+        assert lines[started["region"]["first_line"] - 1].startswith("def greet(")
+        await ada.message("run.card", retries=first)
+        with ada.doc.transaction():
+            start = str(text).index("def greet")
+            del text[start : str(text).index("def other")]
+        await ada.all_saved()
+        now = str(text)
+        ada.send("run.retry", run=first)
+        refused = await ada.message("error", code="changed")
+        assert "select" in refused["message"]
+        assert str(text) == now
+
+
 async def test_continue_goes_on_in_the_lines_that_a_stopped_run_left(chatting_server: Server) -> None:
     session = chatting_server.session(("a.py", "x = 1\ny = 2\n"))
     async with join(chatting_server, session) as ada:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from editor.regions import RegionError, choose, find_all, split_blocks
+from editor.regions import RegionError, choose, split_blocks
 
 PYTHON = """import json
 
@@ -105,24 +103,6 @@ def test_any_text_gives_whole_lines_within_the_limit(text: str, anchor: int, hea
     assert region.start == 0 or text[region.start - 1] == "\n"
     assert region.end == len(text) or text[region.end] == "\n"
     assert region.last - region.first < most
-
-
-@given(st.lists(st.sampled_from(["a", "a\nb", "", "b"]), min_size=1, max_size=6), st.text(alphabet="ab\n", max_size=20), st.integers(0, 9))
-def test_windows_of_equal_text_are_found_again_each_in_its_own_place(windows: list[str], above: str, shift: int) -> None:
-    text = "\n-\n".join(windows)
-    wanted = [("\n-\n".join(windows[:number]).count("\n") + 1 + 2 * bool(number), lines) for number, lines in enumerate(windows)]
-    assert [(region.first, text[region.start : region.end]) for region in find_all(text, wanted) or ()] == wanted
-    moved = above + "\n" * shift + "\n" + text
-    found = find_all(moved, wanted)
-    assert found is None or [moved[region.start : region.end] for region in found] == windows
-    assert found is None or all(before.end < after.start for before, after in pairwise(found))
-    assert find_all(text, [*wanted, (1, "a\n-\nc")]) is None
-
-
-def test_equal_windows_that_people_have_pushed_down_are_not_one() -> None:
-    text = "f()\n" + "\n" * 8 + "f()"
-    moved = "\n" * 9 + text
-    assert [region.first for region in find_all(moved, [(1, "f()"), (10, "f()")]) or ()] == [10, 19]
 
 
 def test_blocks_cover_every_line_that_says_something() -> None:
