@@ -20,6 +20,8 @@ class Switching(Around):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine.info)
         self._changed = asyncio.Event()
+        # The engine before, while it closes: also one whose change was given up meanwhile.
+        self._leaving: asyncio.Task[None] | None = None
         self._adopt(engine)
 
     def announce(self, info: ModelInfo) -> None:
@@ -40,7 +42,11 @@ class Switching(Around):
         self.announce(ModelInfo(name))
         try:
             if old:
-                await asyncio.to_thread(old.close, SWITCHED)
+                self._leaving = asyncio.create_task(asyncio.to_thread(old.close, SWITCHED))
+            if leaving := self._leaving:
+                await asyncio.wait([leaving])
+                self._leaving = None
+                leaving.result()
             if self._closed:
                 return self.info
             self._adopt(make())
