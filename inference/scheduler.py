@@ -99,6 +99,10 @@ class Scheduler:
         for other in self.jobs:
             other.held = False
 
+    def clear(self) -> None:
+        for job in list(self.jobs):
+            self.remove(job)
+
     def forget(self, cache: str) -> list[Action]:
         for job in [j for j in self.jobs if j.cache == cache]:
             self.remove(job)

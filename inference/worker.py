@@ -11,6 +11,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from inference import native
@@ -177,9 +178,7 @@ class Worker:
                 self._scheduler.add(job)
 
     def _do_start(self, run: str, task: Task, asked: float) -> None:
-        def refuse(reason: str) -> None:
-            self._refuse(run, "failed", reason)
-
+        refuse = partial(self._refuse, run, "failed")
         if self.info.state != "ready":
             return refuse(self.info.detail or "The model is still loading; try again in a moment.")
         if task.mode == "ask" and not self._format.answers:
@@ -192,9 +191,9 @@ class Worker:
             return refuse(f"The region has {lines} lines and this model takes {most} at most: select fewer lines, or choose a chat model.")
         job = Job(task.cache, task.who, tokens, Priority.DRAFT if task.draft else Priority.RUN)
         least = 0.0 if task.tentative else self._least
-        stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=self._format.reader(task), job=job, least=least)
-        stream.foreseen = self._foreseen.of(job)
-        job.foreseen = stream.foreseen is not None
+        reader, foreseen = self._format.reader(task), self._foreseen.of(job)
+        stream = Stream(id=run, task=task, asked=asked, prompt=prompt, reader=reader, job=job, least=least, foreseen=foreseen)
+        job.foreseen = foreseen is not None
         if len(task.region) >= PIECE:
             stream.drafter = self._drafter(task)  # which must perhaps be read first; of others it is made when the first token is out
         # The keystrokes' job would only compete for the sequence that the run takes over.
@@ -325,14 +324,12 @@ class Worker:
 
     def _make_room(self) -> None:
         """No cells are free: idle sequences go, then the youngest of several jobs waits for its turn."""
-        actions = self._sequences.evict() or self._scheduler.preempt()
-        if actions is not None:
+        if (actions := self._sequences.evict() or self._scheduler.preempt()) is not None:
             self._cells.apply(actions)
             return
         for stream in list(self._streams.values()):
             self._finish(stream, "failed", self._full())
-        for job in list(self._scheduler.jobs):
-            self._scheduler.remove(job)
+        self._scheduler.clear()
 
     def _full(self) -> str:
         return f"The model's context of {self._context.size} tokens is full (ENSEMBLE_MAX_CONTEXT_TOKENS)."
@@ -360,8 +357,7 @@ class Worker:
         self._figures.decoded += len(chosen)
         self._cells.apply(self._scheduler.chose(stream.job, chosen))
         stream.came(now, len(chosen))
-        events: list[Event] = []
-        ended = False
+        events, ended = list[Event](), False
         try:
             for token in chosen:
                 piece = self._context.piece(token)
@@ -400,6 +396,5 @@ class Worker:
 
     def _fail_all(self, reason: str) -> None:
         self._end_all("failed", reason)
-        for job in list(self._scheduler.jobs):
-            self._scheduler.remove(job)
+        self._scheduler.clear()
         self._cells.apply(self._sequences.reset())

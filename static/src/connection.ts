@@ -3,6 +3,7 @@
 import { ObservableV2 } from "lib0/observable";
 import type { Awareness } from "y-protocols/awareness";
 import * as Y from "yjs";
+import type { ConnectionEvents, Replaced, SaveState } from "./connectionevents";
 import { Durable, type Kept } from "./durable";
 import * as frames from "./frames";
 import { Incoming } from "./incoming";
@@ -10,47 +11,21 @@ import { Outgoing } from "./outgoing";
 import { Presence } from "./presence";
 import { closeSentence, isFinal, type Message, OTHER_LINEAGE, type ToClient, type ToServer, VERSION } from "./protocol";
 import { Pulse } from "./pulse";
+import { Retry } from "./retry";
 
-const RETRY_FIRST_MS = 300;
-const RETRY_MOST_MS = 10_000;
 // Room for the frame's own header below `max_frame_bytes`.
 const FRAME_HEADER = 32;
 // So long after the server has passed something on, it is on the server's disk, or the server has told that it fails.
 const CONFIRMED_MS = 10_000;
 
-/** `quiet`: the socket is open, and the server does not answer. */
-export type SaveState = "connecting" | "saved" | "saving" | "offline" | "quiet" | "failing";
-/** Why the server's document is not the one this page holds a copy of. */
-export type Replaced = "lineage" | "rollback";
-
-type Events = { [T in ToClient["type"]]: (message: Message<T>) => void } & {
-  /** A new socket has opened: what was live on the old one is void until told again. */
-  open: () => void;
-  synced: () => void;
-  /** The two documents are one: of the same lineage, nothing of it lost, each told what it lacked. At each socket. */
-  agreed: () => void;
-  save: (state: SaveState, detail: string) => void;
-  /** Closed for good; the page must not reconnect. */
-  ended: (sentence: string, code: number) => void;
-  /** The server holds another document than this page. Nothing was merged, and the page must not reconnect. */
-  replaced: (why: Replaced) => void;
-  /** The server has written all of this page's own changes below this clock. */
-  durable: (client: number, clock: number) => void;
-  /** The server has everything on its disk that was in this document a while ago, other people's changes too. */
-  confirmed: () => void;
-  /** Whether the server may lack something of this page's document. */
-  unsaved: (unsaved: boolean) => void;
-};
-
-export class Connection extends ObservableV2<Events> {
+export class Connection extends ObservableV2<ConnectionEvents> {
   /** Whether the reason of a final close is gone, so that it need not be the end. */
   recover: (code: number) => Promise<boolean> = async () => false;
   limits: Record<string, number> = {};
   #lineage: string | null;
   readonly #durable: Durable;
   #socket: WebSocket | null = null;
-  #attempts = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #retry = new Retry();
   #started = false;
   #ended = false;
   #everOpen = false;
@@ -179,8 +154,7 @@ export class Connection extends ObservableV2<Events> {
   }
 
   #open(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    this.#retry.cancel();
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -192,7 +166,7 @@ export class Connection extends ObservableV2<Events> {
     socket.onopen = () => {
       // However long it took to open: what is said now must leave.
       this.#pulse.begin();
-      this.#attempts = 0;
+      this.#retry.succeeded();
       this.#everOpen = true;
       this.emit("open", []);
       const lineage = this.#lineage === null ? {} : { lineage: this.#lineage };
@@ -223,9 +197,7 @@ export class Connection extends ObservableV2<Events> {
       void this.#end(code);
       return;
     }
-    // Half fixed, half random, so that a restarted server is not met by everybody at once.
-    const wait = Math.min(RETRY_MOST_MS, RETRY_FIRST_MS * 2 ** this.#attempts++);
-    this.#retry = setTimeout(() => this.#open(), wait / 2 + (Math.random() * wait) / 2);
+    this.#retry.later(() => this.#open());
     this.#showSaveState();
   }
 
@@ -400,7 +372,7 @@ export class Connection extends ObservableV2<Events> {
     const online = this.#received && this.#answered && this.connected;
     let state: SaveState;
     if (this.#isOpen && this.#pulse.quiet) state = "quiet";
-    else if (!online) state = this.#everOpen || this.#attempts > 1 ? "offline" : "connecting";
+    else if (!online) state = this.#everOpen || this.#retry.attempts > 1 ? "offline" : "connecting";
     else if (this.#failing) state = "failing";
     else state = this.#unsaved ? "saving" : "saved";
     if (state === this.#saveState) return;

@@ -1,6 +1,5 @@
 // The copy of a session's document that this browser keeps: what is written while the server is away survives
 // a reload and a crash. Owns its records in the database; several tabs may keep the same copy.
-import { createEncoder, toUint8Array, writeVarUint } from "lib0/encoding";
 import { ObservableV2 } from "lib0/observable";
 import * as Y from "yjs";
 import type { Joined } from "./api";
@@ -15,7 +14,7 @@ import {
   openDatabase,
   storageProblem,
 } from "./browserdb";
-import type { Kept } from "./durable";
+import { encodeClocks, type Kept } from "./durable";
 
 const RETRY_MS = 10_000;
 const MARK_MS = 400;
@@ -388,15 +387,4 @@ export class Copy extends ObservableV2<Events> {
     this.#problem = problem;
     this.emit("problem", [problem]);
   }
-}
-
-/** As `Y.encodeStateVector` does. */
-function encodeClocks(clocks: Map<number, number>): Uint8Array {
-  const encoder = createEncoder();
-  writeVarUint(encoder, clocks.size);
-  for (const [client, clock] of clocks) {
-    writeVarUint(encoder, client);
-    writeVarUint(encoder, clock);
-  }
-  return toUint8Array(encoder);
 }

@@ -1,4 +1,5 @@
 // What the server has on its disk of this page's document, as clocks by client id. Owns these clocks.
+import { createEncoder, toUint8Array, writeVarUint } from "lib0/encoding";
 import * as Y from "yjs";
 
 /** What this browser kept of an earlier visit. */
@@ -48,4 +49,15 @@ export class Durable {
   forget(): void {
     this.#candidate = null;
   }
+}
+
+/** As `Y.encodeStateVector` does. */
+export function encodeClocks(clocks: Map<number, number>): Uint8Array {
+  const encoder = createEncoder();
+  writeVarUint(encoder, clocks.size);
+  for (const [client, clock] of clocks) {
+    writeVarUint(encoder, client);
+    writeVarUint(encoder, clock);
+  }
+  return toUint8Array(encoder);
 }

@@ -8,8 +8,9 @@ import type { Draft, Drafts } from "./drafts";
 import type { Editor } from "./editor";
 import type { FileStore } from "./filestore";
 import { Floating } from "./floating";
-import { banner, clearBanner, toast } from "./notices";
-import { INSTRUCTION_LIMIT, type Model } from "./protocol";
+import { ModelPill } from "./modelpill";
+import { toast } from "./notices";
+import { INSTRUCTION_LIMIT } from "./protocol";
 import type { Rights } from "./rights";
 import { isLive, type Runs } from "./runs";
 import { TypingLines } from "./typing";
@@ -54,9 +55,6 @@ export class InstructionBar {
   readonly #history: string[] = [];
   #at = 0;
   #frame = 0;
-  #model: Model | null = null;
-  /** Why there is no model just now, as the page says it. */
-  #missing = "";
   /** Given to the server, not yet answered: comes back into the input if it is refused, or was lost on the way. */
   #given: Given | null = null;
   /** What the server was told last of the line. */
@@ -64,6 +62,7 @@ export class InstructionBar {
   #retry: ReturnType<typeof setTimeout> | undefined;
   readonly #hint: DraftHint;
   readonly #floating: Floating;
+  readonly #pill: ModelPill;
 
   constructor(options: Options) {
     this.#o = options;
@@ -100,8 +99,8 @@ export class InstructionBar {
       const given = this.#given;
       if (given) connection.once("synced", () => given === this.#given && this.#lost());
     });
-    connection.on("welcome", ({ model }) => this.#showModel(model));
-    connection.on("model", ({ model }) => this.#showModel(model));
+    this.#pill = new ModelPill(connection);
+    this.#pill.on("change", () => this.#showButton());
     connection.on("error", (error) => this.#refused(error.run));
     runs.on("begin", (run) => this.#typing.clear(run.by.participant));
     runs.on("change", (run) => {
@@ -378,8 +377,7 @@ export class InstructionBar {
     }
     this.#hint.show(draft);
     this.#button.title = steering ? "Enter: change the course of the run. Alt+Enter: a run of its own" : "Enter";
-    this.#button.disabled =
-      this.#o.editor.file === null || this.#model?.state === "failed" || this.#input.value.trim() === "";
+    this.#button.disabled = this.#o.editor.file === null || this.#pill.failed || this.#input.value.trim() === "";
     this.#more.disabled = this.#button.disabled || ask;
     this.#input.disabled = this.#o.editor.file === null;
     this.#input.maxLength = INSTRUCTION_LIMIT;
@@ -390,26 +388,6 @@ export class InstructionBar {
     const edit = steering ? steer : run;
     this.#input.placeholder = onto ? "Ask on…" : ask ? "Ask about this code…" : (edit ?? "");
     this.#input.setAttribute("aria-label", ask ? "What do you want to know?" : "What should the model change?");
-  }
-
-  #showModel(model: Model): void {
-    // One that was there and is not, or cannot be used, is worth more than a word below the line.
-    const failed = model.state === "failed";
-    const lost = model.state === "loading" && (this.#model?.state === "ready" || this.#missing !== "");
-    const missing = failed || lost ? model.detail : "";
-    if (missing !== this.#missing) {
-      clearBanner("model");
-      if (missing) banner("model", failed ? "error" : "warn", missing);
-      this.#missing = missing;
-    }
-    this.#model = model;
-    const pill = need("#model");
-    pill.dataset.state = model.state;
-    const share = model.progress === null ? "" : ` ${Math.round(model.progress * 100)} %`;
-    const state = { loading: `is loading${share}`, ready: "", failed: "cannot be used", asleep: "" }[model.state];
-    need("#model-name").textContent = [model.name || "The model", state].filter(Boolean).join(" ");
-    pill.title = model.detail;
-    this.#showButton();
   }
 }
 

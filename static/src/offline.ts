@@ -2,7 +2,8 @@
 import { type Joined, joinSession } from "./api";
 import { BranchDialog } from "./branchdialog";
 import { type Branch, differences, filesOf, type Why } from "./branches";
-import type { Connection, Replaced } from "./connection";
+import type { Connection } from "./connection";
+import type { Replaced } from "./connectionevents";
 import type { Copy } from "./copy";
 import { need } from "./dom";
 import type { FileStore } from "./filestore";

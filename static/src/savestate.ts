@@ -1,5 +1,6 @@
 // What the page says of where the text is: on the server, on its way, in this browser's copy, or on this page only.
-import type { Connection, SaveState } from "./connection";
+import type { Connection } from "./connection";
+import type { SaveState } from "./connectionevents";
 import type { Copy } from "./copy";
 import { h, need } from "./dom";
 import { type Action, banner, clearBanner } from "./notices";

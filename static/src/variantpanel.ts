@@ -1,13 +1,12 @@
 // The panel of variants: side by side on a wide page, one beside the other to swipe on a narrow one.
 
-import { diffLines } from "./difflines";
 import { avatar, h, icon, need } from "./dom";
 import type { Editor } from "./editor";
 import type { Ghost } from "./ghost";
 import { toast } from "./notices";
-import type { DiffLine } from "./protocol";
 import type { Rights } from "./rights";
 import { keepRows, type Row } from "./rows";
+import { body, stateOf } from "./variantbody";
 import type { Offer, Variant, Variants } from "./variants";
 
 interface Options {
@@ -18,7 +17,6 @@ interface Options {
   offline: () => void;
 }
 
-const CONTEXT_LINES = 2;
 const COLOR = "#0f766e";
 const KEYS = "In the line below, Tab takes the marked one; Esc, or your next word there, drops them.";
 // Where there is a mouse there are keys.
@@ -316,17 +314,7 @@ export class VariantPanel {
     const take = column.querySelector<HTMLButtonElement>("[data-testid=variant-take]");
     if (take) take.disabled = !this.#takeable(offer, variant);
     const diff = column.querySelector<HTMLElement>(".variant-diff");
-    if (diff) keepRows(diff, [this.#body(variant)]);
-  }
-
-  #body(variant: Variant | undefined): Row {
-    if (!variant) return bodyRow("pulse", () => h("i", { class: "pulse", "aria-hidden": "true" }));
-    if (variant.state === "declined" || variant.state === "failed") {
-      const reason = variant.reason || "Nothing came of this one.";
-      return bodyRow(reason, () => h("p", { class: "variant-reason" }, reason));
-    }
-    const lines = this.#result ? variant.diff.filter((line) => line.op !== "-") : folded(variant.diff);
-    return bodyRow(JSON.stringify(lines), () => diffLines(lines));
+    if (diff) keepRows(diff, [body(variant, this.#result)]);
   }
 
   #takeable(offer: Offer, variant: Variant | undefined): boolean {
@@ -395,10 +383,6 @@ export class VariantPanel {
   }
 }
 
-function bodyRow(shape: string, make: () => HTMLElement): Row {
-  return { key: "body", shape, make };
-}
-
 /** Those that are shown: of equal ones, one. */
 function numbersOf(offer: Offer): number[] {
   return Array.from({ length: offer.count }, (_, number) => number).filter(
@@ -408,23 +392,4 @@ function numbersOf(offer: Offer): number[] {
 
 function shownOf(offer: Offer): Variant[] {
   return [...offer.variants.values()];
-}
-
-function stateOf(variant: Variant): string {
-  const rate = variant.tokens_per_s === null ? "" : ` · ${variant.tokens_per_s.toFixed(0)}/s`;
-  const tokens = variant.tokens > 0 ? `${variant.tokens} tokens${rate}` : "";
-  return variant.state === "streaming" ? tokens || "begins…" : tokens;
-}
-
-/** Unchanged lines away from every change are left out. */
-function folded(diff: readonly DiffLine[]): DiffLine[] {
-  const near = diff.map((_, at) =>
-    diff.slice(Math.max(0, at - CONTEXT_LINES), at + CONTEXT_LINES + 1).some((line) => line.op !== " "),
-  );
-  const out: DiffLine[] = [];
-  diff.forEach((line, at) => {
-    if (near[at]) out.push(line);
-    else if (near[at - 1] && near.indexOf(true, at) > 0) out.push({ op: "@", old: null, new: null, tokens: [] });
-  });
-  return out;
 }
