@@ -118,7 +118,7 @@ class Cards:
             saved["past"] = past.public()
 
         def save() -> None:
-            RunRecord.objects.update_or_create(id=card["run"], defaults=saved)
+            RunRecord.objects.update_or_create(id=card["run"], defaults=storable(saved))
 
         storage.writer.call(save, kept=True).add_done_callback(_log_fault)
 
@@ -135,6 +135,15 @@ class Cards:
             self._pasts = {run: Past.read(past) for run, past in rows if run in self._cards} | self._pasts
             self._loaded = True
         return self._pasts
+
+
+def storable(value: Any) -> Any:
+    """A copy that any database takes: the JSON of PostgreSQL has no NUL. Texts keep their lengths."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {key: storable(each) for key, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _log_fault(future: Any) -> None:

@@ -98,6 +98,25 @@ async def test_what_is_saved_survives_every_kind_of_end(server: Server) -> None:
     assert server.text(session, "a.txt") == "last " + text
 
 
+async def test_a_run_beside_a_nul_keeps_its_card_and_its_undo(server: Server) -> None:
+    text = 'END = "\0"\nport = 80\n'
+    session = server.session(("a.py", text))
+    async with join(server, session) as ada:
+        file = await ada.ready("a.py")
+        ada.send("run.start", instruction="change 80 to 8080", file=file)
+        card = await ada.message("run.card")
+        assert card["outcome"] == "done"
+        assert server.text(session, "a.py") == text.replace("80", "8080")
+    assert server.stop() == 0
+    server.start()
+    async with join(server, session) as ada:
+        assert [known["run"] for known in (await ada.message("welcome"))["runs"]] == [card["run"]]
+        await ada.ready("a.py")
+        ada.send("run.undo", run=card["run"])
+        await ada.message("run.card", run=card["run"], undone=True)
+        assert server.text(session, "a.py") == text
+
+
 async def test_while_nothing_can_be_written_people_are_told_and_go_on(server: Server, database: Database) -> None:
     session = server.session(("a.txt", ""))
     async with join(server, session, name="Ada") as ada, join(server, session, name="Bob") as bob:
