@@ -1,10 +1,8 @@
-"""How much memory a model takes, computed from its shape, and how much this machine has. Pure but for ``available``."""
+"""How much memory a model takes, computed from its shape. Pure."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 # Tokens of one llama_decode; the context is made for as many.
@@ -72,28 +70,6 @@ def fit(needed: int, total: int, free: int) -> Fit:
     if needed > total:
         return "too large"
     return "fits" if needed <= min(free, total * 0.9) else "tight"
-
-
-def available() -> tuple[int, int]:
-    """Bytes of memory that this process may use in all, and that are free now. A container's limit counts."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = total
-    about = Path("/proc/meminfo")
-    if about.is_file():
-        for line in about.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
-    limit, used = _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory.current")
-    if limit and limit < total:
-        total, free = limit, min(free, max(0, limit - (used or 0)))
-    return total, free
-
-
-def _number(path: str) -> int | None:
-    try:
-        return int(Path(path).read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def human(size: int) -> str:

@@ -17,7 +17,8 @@ from typing import Literal
 
 from inference import header
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue, size_of
-from inference.memory import Fit, Shape, available, fit, human
+from inference.machine import available
+from inference.memory import Fit, Shape, fit, human
 from project import config, kept, tuning
 
 Source = Literal["ENSEMBLE_MODEL", "chosen", "default"]

@@ -30,15 +30,13 @@ def alone() -> Iterator[None]:
         yield
 
 
-def prepare(*, dev: bool, chromium: bool = False) -> None:
+def prepare(*, dev: bool) -> None:
     with alone():
         llama.check_compiler()
         python_env.prepare(dev=dev)
         llama.prepare()
         kernels.prepare()
         node.prepare()
-        if chromium:
-            browser.prepare()
 
 
 def call(*command: str | Path) -> int:
@@ -60,14 +58,23 @@ def run(arguments: list[str]) -> NoReturn:
 
 
 def test(arguments: list[str]) -> int:
-    prepare(dev=True, chromium=True)
+    prepare(dev=True)
     with alone():
+        if not _without_browser(arguments):
+            browser.prepare()
         try:
             llama_server.prepare(llama_server.SERVER)
         except Problem as problem:
             warn(f"{problem} What needs a llama-server is not tested.")
     node.put_on_path()  # stock clients run in it
     return call(python_env.PYTHON, "-m", "pytest", *(arguments or SIDE_BY_SIDE)) or check([])
+
+
+def _without_browser(arguments: list[str]) -> bool:
+    """Whether pytest is asked to leave out the tests that need one, or for others only."""
+    ignored = "--ignore tests/browser" in " ".join(arguments).replace("--ignore=", "--ignore ")
+    paths = [word for word in arguments if word.startswith("tests/")]
+    return ignored or (bool(paths) and not any(word.startswith("tests/browser") for word in paths))
 
 
 def check(_: list[str]) -> int:
@@ -147,7 +154,9 @@ def main(arguments: list[str]) -> int:
         return 2
     # A shell starts what it puts in the background with Ctrl-C ignored, and Python leaves it so.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(stop) == signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(stop, lambda number, frame: sys.exit(128 + number))
     try:
         return COMMANDS[arguments[0]](arguments[1:])
     except Problem as problem:

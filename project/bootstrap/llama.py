@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from inference.machine import available
 from project.bootstrap import compiler, python_env, steps
 from project.bootstrap.steps import CACHE, ROOT, Problem, say
 
@@ -192,11 +193,7 @@ def jobs() -> int:
             raise Problem(f"ENSEMBLE_JOBS is a whole number from 1 up, not '{chosen}'.")
         return int(chosen)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    about = Path("/proc/meminfo")
-    if about.is_file():
-        free_kb = int(about.read_text().partition("MemAvailable:")[2].split()[0])
-        return max(1, min(cores, free_kb // (1 << 20)))
-    return cores
+    return max(1, min(cores, available()[1] // (1 << 30)))
 
 
 def ninja(line: str) -> str | None:

@@ -21,11 +21,12 @@ LOCK = ROOT / "package-lock.json"
 def prepare() -> None:
     """node_modules as locked, and the bundle as the sources say. Node itself is only looked for when there is something to do."""
     modules = [LOCK, ROOT / "package.json", ROOT / ".npmrc", os.uname().machine]
-    if not steps.is_fresh("npm", modules, MODULES):
+    if not steps.is_fresh("npm", modules, MODULES / "esbuild"):
         steps.begin("npm")
         put_on_path()
         say("Installing the page's packages from npm (about half a minute)")
-        steps.run("npm", ["npm", "ci", "--no-audit", "--no-fund"], progress=lambda line: line[:60] or None)
+        # What makes the bundle is of the kind that NODE_ENV=production leaves out.
+        steps.run("npm", ["npm", "ci", "--include=dev", "--no-audit", "--no-fund"], progress=lambda line: line[:60] or None)
         steps.finish("npm", modules)
     bundle = [LOCK, *_sources()]
     if not steps.is_fresh("bundle", [[str(path.relative_to(ROOT)) for path in bundle], bundle], BUNDLE):

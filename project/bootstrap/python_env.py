@@ -19,6 +19,8 @@ PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements.txt"
 REQUIREMENTS_DEV = ROOT / "requirements-dev.txt"
 
+# Steps whose work lies in the environment, and goes with it.
+WITHIN = ("python-packages", "test-packages", "node", "llama")
 COMPILED = "llama-cpp-python"  # the one package that PyPI has no wheel of: see llama.py
 # For a Python without ensurepip only; every other takes the pip that came with it.
 PIP_WHEEL = "pip-26.3-py3-none-any.whl"
@@ -46,7 +48,8 @@ def pins(path: Path) -> dict[str, str]:
 def _create() -> None:
     if steps.is_fresh("venv", identity(), PYTHON):
         return
-    steps.begin("venv")
+    for step in ("venv", *WITHIN):
+        steps.begin(step)
     say("Making the Python environment .venv (a few seconds)")
     has_pip = importlib.util.find_spec("ensurepip") is not None
     steps.run("venv", [sys.executable, "-m", "venv", "--clear", *([] if has_pip else ["--without-pip"]), VENV])

@@ -82,6 +82,43 @@ def test_a_step_whose_output_was_deleted_is_done_again(cache: Path, tmp_path: Pa
     assert not steps.is_fresh("bundle", [], tmp_path / "dist")
 
 
+def test_an_environment_that_was_deleted_is_filled_anew(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_env, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(python_env, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    ran: list[str] = []
+
+    def run(step: str, command: list[object], **options: object) -> None:
+        ran.append(step)
+        python_env.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        python_env.PYTHON.touch()
+
+    monkeypatch.setattr(steps, "run", run)
+    python_env.prepare(dev=True)
+    first = list(ran)
+    assert {"python-packages", "test-packages"} <= set(first)
+    python_env.prepare(dev=True)
+    assert ran == first
+    shutil.rmtree(tmp_path / ".venv")
+    python_env.prepare(dev=True)
+    assert ran == first * 2
+    assert not (cache / "stamps" / "node").exists(), "its Node lay there too"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        ("", False),
+        ("-k room", False),
+        ("--ignore tests/browser", True),
+        ("--ignore=tests/browser -x", True),
+        ("tests/unit -k room", True),
+        ("tests/unit tests/browser/test_pair.py", False),
+    ],
+)
+def test_a_browser_is_needed_for_the_tests_in_one(arguments: str, without: bool) -> None:
+    assert commands._without_browser(arguments.split()) == without
+
+
 def test_the_bundle_is_stale_when_a_source_changes_name_or_content() -> None:
     sources = node._sources()
     assert ROOT / "package.json" in sources
@@ -131,7 +168,7 @@ def test_ninja_and_pip_lines_become_progress() -> None:
     assert progress("Requirement already satisfied: idna==3.20 in ./lib") == "[2/2] idna==3.20"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_stop_ends_the_command_and_all_below_it(tmp_path: Path, number: signal.Signals, status: int) -> None:
     script = f"""
 import sys

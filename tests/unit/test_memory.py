@@ -14,7 +14,8 @@ from llama_cpp import llama_cpp
 from benchmarks.random_gguf import make
 from inference import header
 from inference.catalogue import Folder, UnknownModel, catalogue
-from inference.memory import BATCH, MIB, Shape, available, fit, micro_batch
+from inference.machine import available
+from inference.memory import BATCH, MIB, Shape, fit, micro_batch
 from project import config
 from project.bootstrap import llama
 

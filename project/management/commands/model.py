@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from inference import kernels
 from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue
 from inference.download import DownloadFailed, Offline, pull
-from inference.memory import available, human
+from inference.machine import available
+from inference.memory import human
 from project import config, models, tuning
 from project.models import Choice, Status
 
