@@ -23,24 +23,27 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """``choices``: all that a text may be."""
+    """``choices``: all that a text may be; ``least`` and ``most``: of a number."""
 
     name: str
     kind: type
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    least: int = 0
+    most: int = 2**53
 
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("HOST", str, "127.0.0.1", "Address to listen on; `0.0.0.0` lets other machines in."),
-    Setting("PORT", int, 8000, "Port to listen on; 0 takes a free one."),
+    Setting("PORT", int, 8000, "Port to listen on; 0 takes a free one.", most=65_535),
     Setting(
         "DATABASE_URL",
         str,
         "",
-        "`sqlite:///path` or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` for a socket "
-        "and `?sslmode=require` and the like as libpq has them; default: a SQLite file in the data folder.",
+        "`sqlite:////path` (three strokes for a path within this folder) or `postgres://user:password@host:port/name`, with `?host=/run/postgresql` "
+        "for a socket and `?sslmode=require` and the like as libpq has them; `/`, `@`, `#` and `%` in a password as `%2F` and so on; "
+        "default: a SQLite file in the data folder.",
     ),
     Setting("ENSEMBLE_DATA", str, "data", "Folder for the database, the secret key and installed models."),
     Setting(
@@ -133,7 +136,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Host names that are answered, separated by commas; default: the public URL's and this machine's own, or all without a public URL.",
     ),
     Setting("ENSEMBLE_PROXIES", int, 0, "Proxies of yours in front: that many of the last addresses in `X-Forwarded-For` are theirs to write."),
-    Setting("ENSEMBLE_IDLE_DAYS", int, 30, "A session that nobody has opened for this many days ends, and its data is deleted."),
+    Setting(
+        "ENSEMBLE_IDLE_DAYS",
+        int,
+        30,
+        "A session that nobody has opened for this many days ends, and its data is deleted; 36500 at most.",
+        least=1,
+        most=36_500,
+    ),
     Setting("ENSEMBLE_DEBUG", bool, False, "Django's debug pages. Never on a network."),
     Setting("ENSEMBLE_MAX_DOCUMENT_BYTES", int, 16 * 2**20, "A session's text with its editing history."),
     Setting("ENSEMBLE_MAX_LOG_UPDATES", int, 2000, "Entries of a live session's update log before a snapshot takes them in."),
@@ -227,12 +237,29 @@ def _value(setting: Setting, text: str) -> Any:
             number = int(text)
         except ValueError:
             raise BadSetting(f"{setting.name} is {text!r}; it must be a whole number.") from None
-        if number < 0:
-            raise BadSetting(f"{setting.name} is {number}; it must not be negative.")
+        if number < setting.least:
+            raise BadSetting(f"{setting.name} is {number}; it must be at least {setting.least}.")
+        if number > setting.most:
+            raise BadSetting(f"{setting.name} is {number}; it must be at most {setting.most}.")
         return number
     if setting.choices and text not in setting.choices:
         raise BadSetting(f"{setting.name} is {text!r}; it must be one of {', '.join(setting.choices)}.")
     return text
+
+
+def public_url(text: str) -> str:
+    """Scheme and host alone, without a stroke at the end. Raises BadSetting."""
+    url = text.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = not url or (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and url == f"{parts.scheme}://{parts.netloc}" and parts.port != 0
+        )
+    except ValueError:
+        good = False
+    if not good or "@" in url:
+        raise BadSetting(f"ENSEMBLE_PUBLIC_URL is {text!r}; it must be like https://pair.example.org, without a path.")
+    return url
 
 
 def allowed_hosts(names: str, public_url: str) -> list[str]:
@@ -243,12 +270,21 @@ def allowed_hosts(names: str, public_url: str) -> list[str]:
 
 
 def database(url: str, data: Path) -> dict[str, Any]:
-    """Django's DATABASES entry. Raises BadSetting."""
+    """Django's DATABASES entry. Raises BadSetting, which repeats nothing that may hold a password."""
     if not url:
         return _sqlite(str(data / "ensemble.sqlite3"))
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise BadSetting(
+            "DATABASE_URL cannot be read: /, @, # and % in a user's name or password are written as %2F, %40, %23 and %25, and a port is a number."
+        ) from None
     if parts.scheme == "sqlite":
-        return _sqlite(unquote(parts.path.removeprefix("/")) or ":memory:")
+        path = unquote(parts.path.removeprefix("/"))
+        if parts.netloc or not path or path == ":memory:":
+            raise BadSetting("DATABASE_URL names no file: it must be like sqlite:////srv/ensemble.sqlite3, or sqlite:///name for one in this folder.")
+        return _sqlite(str(BASE / path))
     if parts.scheme in ("postgres", "postgresql"):
         # As libpq has it: `?host=/run/postgresql` for a socket's folder, `?sslmode=require` and the like.
         options = dict(parse_qsl(parts.query))
@@ -258,12 +294,12 @@ def database(url: str, data: Path) -> dict[str, Any]:
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": options.pop("host", unquote(parts.hostname or "")),
-            "PORT": str(parts.port or ""),
+            "PORT": str(port or ""),
             "OPTIONS": options,
             "CONN_MAX_AGE": 60,
             "CONN_HEALTH_CHECKS": True,
         }
-    raise BadSetting(f"DATABASE_URL begins with {parts.scheme!r}; it must be sqlite:///path or postgres://user:password@host/name.")
+    raise BadSetting(f"DATABASE_URL begins with {parts.scheme!r}; it must be sqlite:////path or postgres://user:password@host/name.")
 
 
 def _sqlite(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import secrets
@@ -16,13 +17,17 @@ def _secret_key(data: Path) -> str:
     path = data / "secret.key"
     try:
         data.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        with os.fdopen(handle, "w") as file:
-            key = secrets.token_urlsafe(48)
-            file.write(key)
+        if path.exists() and (key := path.read_text().strip()):
+            return key
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+            # Two first starts have one key; and one that was cut off before it had written leaves none.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            key = file.read().strip()
+            if not key:
+                key = secrets.token_urlsafe(48)
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
         return key
     except OSError as fault:
         sys.exit(f"The data folder {data} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.")
@@ -34,14 +39,14 @@ ENSEMBLE = _values
 DATA = config.data_folder(_values["ENSEMBLE_DATA"])
 SECRET_KEY = _values["ENSEMBLE_SECRET_KEY"] or _secret_key(DATA)
 DEBUG = _values["ENSEMBLE_DEBUG"]
-PUBLIC_URL = _values["ENSEMBLE_PUBLIC_URL"].rstrip("/")
-_https = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = config.allowed_hosts(_values["ENSEMBLE_ALLOWED_HOSTS"], PUBLIC_URL)
 
 try:
+    PUBLIC_URL = config.public_url(_values["ENSEMBLE_PUBLIC_URL"])
     DATABASES = {"default": config.database(_values["DATABASE_URL"], DATA)}
 except config.BadSetting as bad:
     sys.exit(str(bad))
+_https = PUBLIC_URL.startswith("https://")
+ALLOWED_HOSTS = config.allowed_hosts(_values["ENSEMBLE_ALLOWED_HOSTS"], PUBLIC_URL)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = ["daphne", "django.contrib.staticfiles", "channels", "editor", "project.apps.ProjectConfig"]

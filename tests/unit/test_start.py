@@ -13,7 +13,7 @@ import pytest
 
 from editor import outgoing, protocol
 from project import config
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Server
 
 
 def start(tmp_path: Path, **environment: str) -> str:
@@ -57,7 +57,72 @@ def test_a_database_that_cannot_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "http"), ("PORT", "99999"), ("ENSEMBLE_MAX_RUNS", "-1"), ("ENSEMBLE_DEBUG", "perhaps"), ("PORT", "1.5")]
+    "url",
+    [
+        "sqlite://my.sqlite3",
+        "sqlite://data/my.sqlite3",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "postgres://u:geheim/w@h/db",
+        "postgres://u:geheim@h:99999/d",
+    ],
+)
+def test_an_address_of_a_database_that_means_nothing_is_refused_and_not_repeated(url: str, tmp_path: Path) -> None:
+    with pytest.raises(config.BadSetting, match="DATABASE_URL") as refused:
+        config.database(url, tmp_path)
+    assert "geheim" not in str(refused.value)
+
+
+def test_the_address_of_a_file_is_absolute_or_within_the_folder(tmp_path: Path) -> None:
+    assert config.database("sqlite:////srv/a b.sqlite3", tmp_path)["NAME"] == "/srv/a b.sqlite3"
+    assert config.database("sqlite:///sub/x.sqlite3", tmp_path)["NAME"] == str(ROOT / "sub" / "x.sqlite3")
+    assert config.database("postgres://u:a%2Fb%23@h:5433/d", tmp_path)["PASSWORD"] == "a/b#"
+
+
+@pytest.mark.parametrize("url", ["", "https://pair.example.org/", "http://10.0.0.5:8000", "https://[::1]:8443"])
+def test_a_public_address_is_scheme_and_host(url: str) -> None:
+    assert config.public_url(url) == url.rstrip("/")
+
+
+def test_a_key_that_was_never_written_is_made(tmp_path: Path) -> None:
+    def key() -> str:
+        environment = {**os.environ, "ENSEMBLE_DATA": str(tmp_path)}
+        asked = "from project import settings; print(settings.SECRET_KEY)"
+        return subprocess.run([sys.executable, "-c", asked], cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    (tmp_path / "secret.key").touch()
+    made = key()
+    assert len(made) > 40
+    assert key() == made == (tmp_path / "secret.key").read_text()
+
+
+def test_a_second_server_on_the_same_data_is_turned_away(tmp_path: Path) -> None:
+    first = Server(tmp_path / "data")
+    try:
+        line = start(tmp_path)
+        assert "Another server (process " in line and "ENSEMBLE_DATA" in line
+    finally:
+        first.kill()
+    again = Server(tmp_path / "data")
+    again.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "99999"),
+        ("ENSEMBLE_MAX_RUNS", "-1"),
+        ("ENSEMBLE_DEBUG", "perhaps"),
+        ("PORT", "1.5"),
+        ("ENSEMBLE_IDLE_DAYS", "0"),
+        ("ENSEMBLE_IDLE_DAYS", "9999999"),
+        ("HOST", "no-such-host.invalid"),
+        *(
+            ("ENSEMBLE_PUBLIC_URL", url)
+            for url in ("pair.example.org", "https://[x", "https://a.org/pair", "ftp://a.org", "https://me@a.org", "http://a:b")
+        ),
+    ],
 )
 def test_a_bad_setting(tmp_path: Path, name: str, value: str) -> None:
     line = start(tmp_path, **{name: value})

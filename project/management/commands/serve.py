@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gc
+import os
 import socket
-from typing import Any
+from typing import Any, TextIO
 
 from django.conf import settings
 from django.core.management import call_command
@@ -14,6 +16,8 @@ from django.db import connection
 
 from inference.catalogue import UnknownModel
 from project import config, endpoints, models
+
+_locks: list[TextIO] = []  # open for as long as the process lives
 
 
 class Command(BaseCommand):
@@ -24,6 +28,7 @@ class Command(BaseCommand):
         host, port = values["HOST"], values["PORT"]
         bound = _bind(host, port)
         _check_data()
+        _lock_data()
         if notice := _check_model():
             self.stdout.write(notice)
         try:
@@ -105,6 +110,10 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.bind((host, port))
         bound.listen(128)
+    except socket.gaierror:
+        raise CommandError(
+            f"HOST is {host}, which is no address of this machine: 127.0.0.1 is for this machine alone, 0.0.0.0 lets others in."
+        ) from None
     except (OSError, OverflowError) as fault:
         raise CommandError(
             f"Port {port} on {host} cannot be used ({fault}). Set PORT to a free one, such as PORT={port + 1 if port < 65535 else 8000}."
@@ -121,6 +130,22 @@ def _check_data() -> None:
         probe.unlink()
     except OSError as fault:
         raise CommandError(f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
+
+
+def _lock_data() -> None:
+    """One server to a data folder: two would each have rooms of the same sessions, and hear nothing of each other. It goes with the process."""
+    file = os.fdopen(os.open(settings.DATA / "server.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(
+            f"Another server (process {file.read().strip() or 'unknown'}) uses the data folder {settings.DATA}. "
+            "Stop it, or set ENSEMBLE_DATA to another folder for this one."
+        ) from None
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    _locks.append(file)
 
 
 def _check_model() -> str:
