@@ -7,13 +7,14 @@ from pathlib import Path
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    # Called by the machine's own Python, which may have a Django too: what Ensemble needs is in .venv.
+    own = Path(__file__).resolve().parent / ".venv"
+    python = own / "bin" / "python"
+    if python.exists() and not own.samefile(sys.prefix):
+        os.execv(python, [str(python), *sys.argv])
     try:
         from django.core.management import execute_from_command_line
     except ModuleNotFoundError:
-        # Called as ./manage.py by the machine's own Python: what it needs is in .venv.
-        python = Path(__file__).resolve().parent / ".venv" / "bin" / "python"
-        if not python.exists() or Path(sys.prefix) == python.parent.parent:
-            sys.exit("Ensemble is not set up yet: make run")
-        os.execv(python, [str(python), *sys.argv])
+        sys.exit("Ensemble is not set up yet: make run")
 
     execute_from_command_line(sys.argv)

@@ -207,7 +207,7 @@ SETTINGS: tuple[Setting, ...] = (
         32,
         "Tokens of an answer that are guessed from the old text and checked in one step; 0: none. As many as pay, as measured.",
     ),
-    Setting("ENSEMBLE_MAX_RESTARTS", int, 5, "Crashes of the model's process in a row after which it is not started again by itself."),
+    Setting("ENSEMBLE_MAX_RESTARTS", int, 5, "How often in a row the model's process is started again by itself after a crash."),
     Setting(
         "ENSEMBLE_MAX_STEP_SECONDS",
         int,

@@ -78,9 +78,24 @@ def remove(name: str) -> int:
     if name == BUILT_IN:
         raise Unusable("The built-in model belongs to Ensemble.")
     there = folder().installed().get(name)
-    if there and there.path == used():
+    if there and same(there.path, used()):
         raise Unusable(f"{name} is in use: choose another one first, such as the built-in model.")
+    if there and same(there.path, second()):
+        raise Unusable(f"{name} is the second model of this server (ENSEMBLE_DEEP_MODEL).")
     return folder().remove(name)
+
+
+def same(path: Path, other: Path | None) -> bool:
+    """Whether both name one file, by whatever way."""
+    return other is not None and path.resolve() == other.resolve()
+
+
+def second() -> Path | None:
+    """The file of ``ENSEMBLE_DEEP_MODEL``, where it is one that is here."""
+    try:
+        return folder().find(config.values["ENSEMBLE_DEEP_MODEL"])
+    except UnknownModel:
+        return None
 
 
 @cache
@@ -134,18 +149,18 @@ def name_of(path: Path) -> str:
     return "Built-in model" if path == config.EMBEDDED_MODEL else path.stem
 
 
-def check(path: Path) -> str:
+def check(model: Path | Entry) -> str:
     """What can be told without loading it: it is a model, and there is memory for it. Raises Unusable; returns a warning, or nothing."""
-    about = describe(path)
+    about, name = describe(model), model.name if isinstance(model, Entry) else name_of(model)
     if about.problem:
         raise Unusable(about.problem)
     if about.fit == "too large" and about.needed:
         raise Unusable(
-            f"{name_of(path)} needs {human(about.needed)} of memory with a context of {about.tokens} tokens "
+            f"{name} needs {human(about.needed)} of memory with a context of {about.tokens} tokens "
             f"(ENSEMBLE_MAX_CONTEXT_TOKENS), and this machine has {human(available()[0])}."
         )
     if about.fit == "tight" and about.needed:
-        return f"{name_of(path)} needs {human(about.needed)} of memory, and {human(available()[1])} are free: if it is slow, something else must give way."
+        return f"{name} needs {human(about.needed)} of memory, and {human(available()[1])} are free: if it is slow, something else must give way."
     return ""
 
 
@@ -185,24 +200,28 @@ def describe(model: Path | Entry) -> About:
     return About(shape, size, tokens, needed, fit(needed, *available()) if needed else None, found, problem)
 
 
-def probe(path: Path) -> None:
+def probe(path: Path, measure: bool = True) -> None:
     """A file that crashes llama.cpp would take the server with it: a child process tries it first, and measures it, once a file. Raises Unusable."""
     if not path.is_file():
         raise Unusable(f"The model file {path} does not exist.")
     about = path.stat()
     stamp = f"{path.resolve()} {about.st_size} {about.st_mtime_ns} {sys.version_info[:2]}"
-    known = data() / "model.probed"
-    probed = known.read_text().splitlines() if known.exists() else []
-    if stamp in probed:
+    known = data() / "model.probed.json"
+    probed = list(kept.read(known).get("files", []))
+    if stamp not in probed:
+        _try(path)
+        with suppress(OSError):  # else it is tried again
+            kept.write(known, {"files": [*probed[-PROBES_KEPT:], stamp]})
+    if measure:
         tuning.ensure(path, data(), extra_buffers())
-        return
+
+
+def _try(path: Path) -> None:
     command = [sys.executable, "-m", "inference.probe", str(path), *([] if extra_buffers() else ["--no-extra-buffers"])]
     result = subprocess.run(command, cwd=config.BASE, capture_output=True, text=True, check=False)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or [f"llama.cpp ended with status {result.returncode}"])[-1]
         raise Unusable(f"The model {path} cannot be used: {reason.removeprefix(f'{path}: ').rstrip('.')}.")
-    known.write_text("\n".join([*probed[-PROBES_KEPT:], stamp]))
-    tuning.ensure(path, data(), extra_buffers())
 
 
 def extra_buffers() -> bool:

@@ -51,7 +51,10 @@ def ensure(path: Path, data: Path, extra_buffers: bool) -> Tuning | None:
     all_known[str(path.resolve())] = {"of": _stamp(path), "tuning": asdict(made)}
     while len(all_known) > KEPT:
         del all_known[next(iter(all_known))]
-    kept.write(file(data), all_known)
+    try:
+        kept.write(file(data), all_known)
+    except OSError as fault:
+        log.error("What was measured could not be kept (%s): it is measured again at the next start", fault.strerror)
     return made
 
 

@@ -89,6 +89,9 @@ def test_behind_a_proxy_that_encrypts(tmp_path: Path) -> None:
             assert plain.status_code == 301
             assert plain.headers["Location"] == "https://pair.example.org/"
             assert browser.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
-        assert httpx.get(server.url + "/livez", verify=False).status_code == 200
+        for path in ("/livez", "/readyz", "/metrics"):
+            # A probe names the machine as it likes.
+            assert httpx.get(server.url + path, headers={"Host": "10.0.0.5:8000"}).status_code == 200, path
+        assert httpx.get(server.url + "/", headers={"Host": "10.0.0.5:8000", "X-Forwarded-Proto": "https"}).status_code == 400
     finally:
         server.kill()

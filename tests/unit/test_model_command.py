@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -15,9 +16,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.core.management.base import CommandError
 
 from inference import download
 from inference.catalogue import Folder, catalogue
+from project import models
+from project.management.commands.model import Command
+from project.models import Status
 from tests.conftest import ROOT, wait_until
 from tests.hub import Hub
 
@@ -167,6 +172,51 @@ def test_files_and_folders_of_ones_own(model: Run, hub: Hub, tmp_path: Path) -> 
     listed = ok(model("list", ENSEMBLE_MODELS=str(own)))
     assert re.search(r"^\* +one +installed ", listed, re.MULTILINE)
     assert "pull" in refused(model("use", NAME, ENSEMBLE_MODELS=str(own)))
+
+
+def test_what_the_server_needs_is_not_removed_by_whatever_way_it_is_named(model: Run, hub: Hub, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    for name in ("mine", "large"):
+        (real / f"{name}.gguf").write_bytes(hub.content)
+    ok(model("use", str(link / "mine.gguf"), ENSEMBLE_MODELS=str(link)))
+    assert re.search(r"^\* +mine +installed ", ok(model("list", ENSEMBLE_MODELS=str(link))), re.MULTILINE)
+    assert "in use" in refused(model("remove", "mine", ENSEMBLE_MODELS=str(link)))
+    for reference in ("large", str(real / "large.gguf")):
+        assert "ENSEMBLE_DEEP_MODEL" in refused(model("remove", "large", ENSEMBLE_MODELS=str(link), ENSEMBLE_DEEP_MODEL=reference))
+    ok(model("remove", "large", ENSEMBLE_MODELS=str(link), ENSEMBLE_DEEP_MODEL="http://127.0.0.1:1/v1"))
+    assert (real / "mine.gguf").exists() and not (real / "large.gguf").exists()
+
+
+def test_what_is_too_large_to_be_used_is_not_fetched_for_that(model: Run, hub: Hub, tmp_path: Path) -> None:
+    assert "memory" in refused(model("pull", NAME, "--use", ENSEMBLE_MAX_CACHE_TOKENS=str(10**10)))
+    assert not hub.asked
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_measurement_is_kept_while_none_may_be_made(model: Run, tmp_path: Path) -> None:
+    known = tmp_path / "tuning.json"
+    known.write_text('{"x": 1}')
+    assert "ENSEMBLE_TUNE" in refused(model("tune", "built-in", ENSEMBLE_TUNE="off"))
+    assert known.read_text() == '{"x": 1}'
+
+
+def test_whoever_waits_for_a_server_that_has_ended_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "data", lambda: tmp_path)
+    mark = models.choose("mine")
+    models.tell(Status(mark, "loading", "mine", progress=0.5))
+    with pytest.raises(CommandError, match="server ended"):
+        Command()._wait(mark, "mine")
+
+
+def test_a_disk_that_cannot_be_written_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(name: str) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", "/models/mine")
+
+    monkeypatch.setattr(models, "remove", full)
+    with pytest.raises(CommandError, match="/models/mine: Read-only"):
+        Command().handle(command="remove", model="mine")
 
 
 def test_what_the_environment_says_wins_and_it_is_said(model: Run, hub: Hub, tmp_path: Path) -> None:

@@ -17,6 +17,13 @@ def manage(data: Path, *arguments: str) -> str:
     return result.stdout
 
 
+def test_before_the_first_start_there_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "manage.py", "sessions", "list"]
+    result = subprocess.run(command, cwd=ROOT, env={"ENSEMBLE_DATA": str(tmp_path), "PATH": ""}, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "first start" in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
 def test_sessions_are_listed_renewed_and_expire(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = Server(data)

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.db.models import Max, Sum
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -28,6 +29,12 @@ class Command(BaseCommand):
         renew.add_argument("--all", action="store_true")
 
     def handle(self, *args: Any, command: str, **options: Any) -> None:
+        try:
+            self._do(command, options)
+        except DatabaseError as fault:
+            raise CommandError(f"The database cannot be read: {str(fault).strip()}. It is made by the first start of the server.") from None
+
+    def _do(self, command: str, options: dict[str, Any]) -> None:
         if command == "list":
             for session in Session.objects.order_by("-active_at"):
                 self.stdout.write(

@@ -15,7 +15,7 @@ from inference.catalogue import BUILT_IN, Entry, Folder, UnknownModel, catalogue
 from inference.download import DownloadFailed, Offline, pull
 from inference.machine import available
 from inference.memory import human
-from project import config, models, tuning
+from project import alive, config, models, tuning
 from project.models import Choice, Status
 
 CONTEXTS = (8 * 1024, 32 * 1024, 128 * 1024)
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             elif command == "info":
                 self._info(folder, options["model"])
             elif command == "pull":
-                self._pull(folder, options["model"])
+                self._pull(folder, options["model"], options["use"] and not options["force"])
                 if options["use"]:
                     self._use(folder, options["model"], options["force"])
             elif command == "tune":
@@ -63,6 +63,10 @@ class Command(BaseCommand):
                 self._remove(options["model"])
         except (UnknownModel, models.Unusable, DownloadFailed) as fault:
             raise CommandError(str(fault)) from None
+        except OSError as fault:
+            raise CommandError(f"{fault.filename or models.data()}: {fault.strerror}.") from None
+        except KeyboardInterrupt:
+            raise CommandError("Stopped.", returncode=130) from None
 
     # What there is.
 
@@ -142,22 +146,26 @@ class Command(BaseCommand):
 
     def _tune(self, folder: Folder, name: str) -> None:
         path = folder.find(name)
-        models.probe(path)
+        if config.values["ENSEMBLE_TUNE"] == "off":
+            raise CommandError("Nothing is measured while ENSEMBLE_TUNE is off.")
+        models.probe(path, measure=False)
         tuning.forget(path, models.data())
         if tuning.ensure(path, models.data(), models.extra_buffers()) is None:
-            raise CommandError("Nothing was measured: ENSEMBLE_TUNE is off, or the model could not be tried.")
+            raise CommandError("Nothing was measured: the model could not be tried.")
         for key, value in _tuning(path):
             self.stdout.write(f"{key:<14}  {value}")
         self.stdout.write("A running server takes it at its next start.")
 
     # What is done.
 
-    def _pull(self, folder: Folder, name: str) -> None:
+    def _pull(self, folder: Folder, name: str, to_use: bool) -> None:
         entry = catalogue().get(name)
         if entry is None:
             raise CommandError(f"The catalogue has no {name!r}. It has {', '.join(catalogue())}; any other GGUF file: ./manage.py model use FILE.")
         if folder.place(name).is_file():
             return self.stdout.write(f"{name} is installed already.")
+        if to_use:
+            models.check(entry)  # before gigabytes come for nothing
         meter = Meter(name)
         try:
             path = pull(entry, folder, meter)
@@ -181,8 +189,8 @@ class Command(BaseCommand):
                 self.stdout.write(warning)
             self.stdout.write(f"Trying {models.name_of(path)} in a process of its own ...")
             models.probe(path)
-        installed = {found.path: known for known, found in folder.installed().items()}
-        reference = "" if path == config.EMBEDDED_MODEL else installed.get(path, str(path.absolute()))
+        installed = {found.path.resolve(): known for known, found in folder.installed().items()}
+        reference = "" if path == config.EMBEDDED_MODEL else installed.get(path.resolve(), str(path.absolute()))
         try:
             mark = models.choose(reference)
         except OSError as fault:
@@ -208,8 +216,11 @@ class Command(BaseCommand):
             elif found.state == "ready":
                 meter.end()
                 return self.stdout.write(f"The running server uses {name} now.")
-            else:
+            elif alive.is_served(models.data()):
                 meter.show(_words(found))
+            else:
+                meter.end()
+                raise CommandError(f"The server ended while it changed to {name}, which stays chosen: it is used from the next start on.")
             time.sleep(LOOK_S)
 
     def _remove(self, name: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
-import os
 import socket
-from typing import Any, TextIO
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -15,9 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from inference.catalogue import UnknownModel
-from project import config, endpoints, models
-
-_locks: list[TextIO] = []  # open for as long as the process lives
+from project import alive, config, endpoints, models
 
 
 class Command(BaseCommand):
@@ -28,7 +24,7 @@ class Command(BaseCommand):
         host, port = values["HOST"], values["PORT"]
         bound = _bind(host, port)
         _check_data()
-        _lock_data()
+        _hold_data()
         if notice := _check_model():
             self.stdout.write(notice)
         try:
@@ -132,20 +128,13 @@ def _check_data() -> None:
         raise CommandError(f"The data folder {settings.DATA} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
 
 
-def _lock_data() -> None:
-    """One server to a data folder: two would each have rooms of the same sessions, and hear nothing of each other. It goes with the process."""
-    file = os.fdopen(os.open(settings.DATA / "server.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+def _hold_data() -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        alive.hold(settings.DATA)
+    except alive.Taken as by:
         raise CommandError(
-            f"Another server (process {file.read().strip() or 'unknown'}) uses the data folder {settings.DATA}. "
-            "Stop it, or set ENSEMBLE_DATA to another folder for this one."
+            f"Another server (process {by}) uses the data folder {settings.DATA}. Stop it, or set ENSEMBLE_DATA to another folder for this one."
         ) from None
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
-    _locks.append(file)
 
 
 def _check_model() -> str:
