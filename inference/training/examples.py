@@ -34,7 +34,7 @@ MADE_UP = {
 }
 SEVERAL = 0.07
 # Of the places, the scenes that are written one by one.
-SCENES = 0.5
+SCENES = 0.6
 DECLINED = 0.1
 PLACES_TRIED = 25
 # Requests for one place, and how many throws of the dice each may take.
