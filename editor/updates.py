@@ -18,13 +18,15 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
+from editor.wire import MAX_INTEGER, MAX_INTEGER_BYTES, Reader, WireError
 
 # Of values inside of values, where a file has one.
 MAX_DEPTH = 32
+# Clients that nobody here knows may have written what an update deletes: a few, which come with the next one.
+UNKNOWN_CLIENTS = 1000
 
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOC, SKIP = range(11)
-XML_ELEMENT, XML_HOOK, XML_TEXT = 3, 5, 6
+ARRAY_TYPE, MAP_TYPE, TEXT_TYPE, XML_ELEMENT, XML_FRAGMENT, XML_HOOK, XML_TEXT = range(7)
 UINT8_ARRAY, ARRAY, OBJECT, ANY_STRING, TRUE, FALSE, BIGINT, FLOAT64, FLOAT32, INTEGER, NULL, UNDEFINED = range(116, 128)
 FIXED = {TRUE: 0, FALSE: 0, NULL: 0, UNDEFINED: 0, BIGINT: 8, FLOAT64: 8, FLOAT32: 4}
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
@@ -45,17 +47,18 @@ class Malformed(Exception):
 class Structs:
     """Client -> the clock of its first struct here, and the one behind its last.
 
-    ``more``: not text alone. ``holes``: structs are left out between others. ``types``: the shared types made here,
-    ``parents``: those that something is put into. ``pairs``: the second halves of surrogate pairs, ``cuts``: the units
-    that something is put before. ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
+    ``more``: not text alone. ``foreign``: shared types or documents inside of this one that no session has a use for.
+    ``holes``: structs are left out between others. ``types``: the shared types made here, ``parents``: those that
+    something is put into. ``pairs``: the second halves of surrogate pairs, ``cuts``: the units that something is put
+    before. ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
     """
 
-    __slots__ = ("cuts", "end", "first", "gone", "holes", "more", "pairs", "parents", "rest", "types")
+    __slots__ = ("cuts", "end", "first", "foreign", "gone", "holes", "more", "pairs", "parents", "rest", "types")
 
     def __init__(self) -> None:
         self.first: dict[int, int] = {}
         self.end: dict[int, int] = {}
-        self.more = self.holes = False
+        self.more = self.holes = self.foreign = False
         self.rest = 0
         # Usually none: a list for each would have the garbage collector at work a dozen times a second.
         self.types: list[Place] | None = None
@@ -86,25 +89,42 @@ def deletions(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers
     starts = np.concatenate(([0], ends[:-1] + 1))
     lengths = ends - starts + 1
     if not len(ends) or lengths.max() > MAX_INTEGER_BYTES:
-        raise Malformed("an integer is too long")
+        raise Malformed("an integer is too large")
     data = data[: ends[-1] + 1]
     shifts = 7 * (np.arange(len(data)) - np.repeat(starts, lengths))
     numbers = np.add.reduceat((data & 0x7F).astype(np.int64) << shifts, starts)
-    at = 1
+    if (numbers > MAX_INTEGER).any():
+        raise Malformed("an integer is too large")
+    at, seen = 1, set[int]()
     for _ in range(numbers[0]):
         if at + 2 > len(numbers):
             raise Malformed(CUT_OFF)
         client, count = int(numbers[at]), int(numbers[at + 1])
         if at + 2 + 2 * count > len(numbers):
             raise Malformed(CUT_OFF)
+        if client in seen or not count:
+            raise Malformed("a client comes twice, or with nothing")
+        seen.add(client)
         first = numbers[at + 2 : at + 2 + 2 * count : 2]
         yield client, first, first + numbers[at + 3 : at + 3 + 2 * count : 2]
         at += 2 + 2 * count
 
 
+def _clients(update: bytes, begin: int) -> int:
+    """How many clients' text is deleted, as the update says. Raises Malformed."""
+    reader = Reader(update)
+    reader.position = begin
+    try:
+        return reader.integer()
+    except WireError as fault:
+        raise Malformed(str(fault)) from None
+
+
 def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
     """Whether an update deletes what another, of no structs at all, does not. Raises Malformed."""
     deleted = {client: (first, end) for client, first, end in deletions(known, 1)}
+    if _clients(update, rest) > len(deleted):
+        return True
     for client, first, end in deletions(update, rest):
         if client not in deleted:
             return True
@@ -177,6 +197,12 @@ class Index:
 
     def check(self, update: bytes, new: Structs) -> None:
         """Raises Malformed where the update does what no text can stand."""
+        if new.foreign:
+            raise Malformed("shared types of XML, and documents inside of the document, have no use here")
+        # Each of them takes its time.
+        if (clients := _clients(update, new.rest)) > len(self.clocks) + len(new.end) + UNKNOWN_CLIENTS:
+            raise Malformed("it deletes what others wrote who are not known")
+        gone = list(deletions(update, new.rest)) if clients else []
         made = set(new.types or ())
         for place in new.parents or ():
             known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
@@ -187,7 +213,7 @@ class Index:
             # Where something that is known already goes on with what is new.
             going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
             cut = any(_is_inside(pairs, place) for place in (*(new.cuts or ()), *going_on) for pairs in both)
-            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in deletions(update, new.rest) for pairs in both):
+            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in gone for pairs in both):
                 raise Malformed("it cuts a character in two")
 
     def _was_deleted(self, place: Place) -> bool:
@@ -266,6 +292,8 @@ class UpdateReader(Reader):
         info = self.data[self.position]
         self.position += 1
         kind = info & 0x1F
+        if kind in (GC, SKIP) and info != kind:
+            raise Malformed("what is gone stands beside nothing")
         if kind == GC:
             return self.deleted(client, clock)
         if kind == SKIP:
@@ -300,28 +328,29 @@ class UpdateReader(Reader):
         return length
 
     def content(self, kind: int, client: int, clock: int) -> int:
-        if kind in (ANY, JSON):
+        if kind == ANY:
             count = self.count()
             for _ in range(count):
-                if kind == ANY:
-                    self.any(0)
-                else:
-                    self.string()
+                self.any(0)
             return count
         if kind == TYPE:
             self.out.types = _more(self.out.types, [(client, clock)])
             shape = self.integer()
             if shape > XML_TEXT:
                 raise Malformed(f"a shared type of kind {shape} is not known to Yjs")
-            if shape in (XML_ELEMENT, XML_HOOK):
+            self.out.foreign |= shape > TEXT_TYPE
+            # Of a hook the library reads no name, where Yjs does: what one of them takes for a name is structs to the other.
+            if shape == XML_ELEMENT:
                 self.string()
         elif kind in (BINARY, EMBED):
             self.string()
         elif kind == DOC:
+            self.out.foreign = True
             self.string()
             self.any(0)
         else:
-            raise Malformed(f"content of kind {kind} is not known to Yjs")
+            # JSON among them, of which the library reads one text more than there are; Yjs has not sent it for years.
+            raise Malformed(f"content of kind {kind} is not known here")
         return 1
 
     def any(self, depth: int) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS = range(4)
 STEP1, STEP2, UPDATE = range(3)
-# The longest integer a well-behaved client sends is 53 bits: eight groups of seven.
-MAX_INTEGER_BYTES = 9
+# What JavaScript can count to. A larger one would have every client that reads it give up the frame it stands in.
+MAX_INTEGER = 2**53 - 1
+MAX_INTEGER_BYTES = 8
 # Stock clients pass on what they know of others; more than any session has are a load on everybody's event loop.
 MAX_AWARENESS_ENTRIES = 4096
 
@@ -38,11 +39,13 @@ class Reader:
                 byte = data[at]
                 value |= (byte & 0x7F) << shift
                 if byte < 0x80:
+                    if value > MAX_INTEGER:
+                        break
                     self.position = at + 1
                     return value
         except IndexError:
             raise WireError("an integer is cut off") from None
-        raise WireError("an integer is too long")
+        raise WireError("an integer is too large")
 
     def chunk(self) -> bytes:
         """A length and that many bytes."""
@@ -136,6 +139,8 @@ def _awareness_entries(data: bytes) -> tuple[AwarenessEntry, ...]:
     entries = []
     for _ in range(count):
         client, clock = reader.integer(), reader.integer()
+        if clock == MAX_INTEGER:
+            raise WireError("a clock can go on no further")  # as it does when the state is renamed, or forgotten
         try:
             entries.append(AwarenessEntry(client, clock, reader.chunk().decode()))
         except UnicodeDecodeError:

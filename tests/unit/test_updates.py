@@ -9,7 +9,7 @@ from pycrdt import Doc, Map, Text
 
 from editor import wire
 from editor.document import Document
-from editor.updates import Index, Malformed, structs
+from editor.updates import Index, Malformed, deletes_more, structs
 from tests.conftest import state_clocks
 
 PARTS = st.sampled_from(["a", "bc\n", "é", "漢字", "😀", "e\u0301", "👩\u200d🚀", "x" * 200])
@@ -117,3 +117,89 @@ def test_what_would_end_the_process_is_refused() -> None:
     for promised in (2**31, 2**53 - 1):
         with pytest.raises(Malformed, match="cut off"):
             structs(wire.integer(promised) + b"\x00")
+
+
+def content(kind: int, body: bytes) -> bytes:
+    """An update of client 5: one thing put into the map ``other``."""
+    return b"\x01\x01\x05\x00" + bytes([kind | 0x20]) + b"\x01\x05other\x01k" + body + b"\x00"
+
+
+NESTED = b"\x75\x01" * 200_000
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        # What Yjs takes for a hook's name is structs to pycrdt: there, nothing would be looked at.
+        content(7, b"\x05\x00"),
+        content(7, b"\x05" + wire.chunk(b"\x00\x01" + NESTED + b"\x7e" + bytes(38))),
+        content(7, b"\x03\x01p"),
+        content(7, b"\x04"),
+        content(7, b"\x06"),
+        content(9, wire.chunk(b"guid") + b"\x76\x00"),
+        content(2, b"\x02" + wire.chunk(b'"a"') + wire.chunk(b"1")),
+    ],
+)
+def test_what_no_session_has_a_use_for_is_refused(update: bytes) -> None:
+    with pytest.raises(Malformed):
+        Index(structs(b"\x00\x00")).check(update, structs(update))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (1, b"\x03"),  # deleted
+        (3, wire.chunk(b"bytes")),
+        (4, wire.chunk("text 😀".encode())),
+        (5, wire.chunk(b'{"a":1}')),
+        (6, wire.chunk(b"bold") + wire.chunk(b"true")),
+        *((7, bytes([shape])) for shape in range(3)),
+        (8, b"\x04\x77\x01a\x7d\x41\x76\x01\x01k\x75\x01\x7e\x7b" + bytes(8)),
+    ],
+)
+def test_every_content_has_the_length_that_the_library_gives_it(kind: int, body: bytes) -> None:
+    """And what it makes of it reads the same: else a check would look at other structs than the library takes."""
+    update = content(kind, body)
+    found = structs(update)
+    Index(structs(b"\x00\x00")).check(update, found)
+    doc: Doc = Doc()
+    doc.apply_update(update)
+    again = bytes(doc.get_update())
+    assert state_clocks(doc) == found.end == structs(again).end == Index(structs(again)).clocks
+    other: Doc = Doc()
+    other.apply_update(again)
+    assert bytes(other.get_update()) == again
+
+
+def test_a_document_that_holds_such_types_can_still_be_read() -> None:
+    """Refused from now on; what is in a database already is what it is."""
+    doc: Doc = Doc()
+    doc.apply_update(content(7, b"\x05"))
+    assert Index(structs(bytes(doc.get_update()))).clocks == {5: 1}
+
+
+@pytest.mark.parametrize("entries", [b"\x05\x00" * 3, b"\x05\x01\x00\x01" * 2])
+def test_deletions_of_one_client_come_once(entries: bytes) -> None:
+    update = b"\x00" + bytes([3 if entries[1] == 0 else 2]) + entries
+    with pytest.raises(Malformed, match="twice"):
+        Index(structs(b"\x00\x00")).check(update, structs(update))
+    known = deletion(5, 0, 9)
+    with pytest.raises(Malformed, match="twice"):
+        deletes_more(b"\x00\x02" + b"\x05\x01\x00\x01" * 2, 1, b"\x00\x02" + b"\x05\x01\x00\x09" + b"\x06\x01\x00\x09")
+    assert not deletes_more(deletion(5, 2, 3), 1, known)
+
+
+def test_many_clients_that_nobody_knows_are_too_many() -> None:
+    entries = b"".join(wire.integer(client) + b"\x01\x00\x01" for client in range(5000))
+    update = b"\x00" + wire.integer(5000) + entries
+    with pytest.raises(Malformed, match="not known"):
+        Index(structs(b"\x00\x00")).check(update, structs(update))
+    assert deletes_more(update, 1, deletion(5, 0, 9)), "and more than all that is deleted"
+
+
+@pytest.mark.parametrize(
+    "update", [b"\x01\x01" + wire.integer(2**53) + b"\x00\x04\x01\x01t\x01x\x00", b"\x00\x01\x05\x01" + wire.integer(2**53) + b"\x01"]
+)
+def test_numbers_that_a_browser_cannot_count_to_are_refused(update: bytes) -> None:
+    with pytest.raises(Malformed, match="too large"):
+        Index(structs(b"\x00\x00")).check(update, structs(update))
