@@ -25,14 +25,15 @@ RECENT = 8
 # Where a file says what it imports, in characters from its beginning.
 IMPORTS_WITHIN = 50_000
 
+# Of none of them the time grows with the square of what somebody has typed: they run at every keystroke.
 DEFINES = re.compile(
     r"^[ \t]*(?:export |default |async |pub |public |static |abstract )*(?:def|class|function|fn|func|interface|type|struct|enum|trait|const|let|var)"
     r"[ \t*]+(\w{3,})",
     re.MULTILINE,
 )
-SELECTORS = re.compile(r"[.#]([A-Za-z][\w-]{2,})[^{};\n]*\{")
-PYTHON = re.compile(r"^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+([\w, \t*()]+)|import[ \t]+([\w., \t]+))", re.MULTILINE)
-SCRIPT = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\s*\(\s*)["']([^"'\n]+)["']""")
+SELECTORS = re.compile(r"[.#]([A-Za-z][\w-]{2,})[^{};\n]{0,200}\{")
+PYTHON = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+([\w, \t*()]+)|import[ \t]+([\w., \t]+))", re.MULTILINE)
+SCRIPT = re.compile(r"""(?:\bfrom\s*|\bimport\s*(?:\(\s*)?|\brequire\s*\(\s*)["']([^"'\n]+)["']""")
 MARKUP = re.compile(r"""\b(?:src|href)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 STYLE = re.compile(r"""@(?:import|use|forward)\s+(?:url\(\s*)?["']?([^"')\s;]+)""")
 SCRIPT_ENDINGS = ("", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".d.ts", ".json", "/index.ts", "/index.tsx", "/index.js", "/index.jsx")

@@ -71,6 +71,9 @@ class Member:
     behind: bytes | None = None
     missed: bool = False
     asked: bool = False
+    # A question about the document that waits, and when the next one is answered at once.
+    question: bytes | None = None
+    answer_at: float = 0.0
     waiting: list[str] = field(default_factory=list)
     waiting_bytes: int = 0
 

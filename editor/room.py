@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from editor import outgoing, protocol, updates, wire
@@ -37,6 +38,8 @@ FEW = 8
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 HELLO_S = 1.0
+# How many times as long as an answer took nobody gets the next one.
+ANSWER_PAUSES = 10
 
 
 class Room:
@@ -214,18 +217,37 @@ class Room:
         if isinstance(frame, wire.Update):
             self._update(member, frame)
         elif isinstance(frame, wire.SyncStep1):
-            try:
-                missing = self.document.diff(frame.state_vector)
-            except BadUpdate:
-                raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
-            if member.behind is None:
-                self.send(member, wire.sync_step2(missing))
-            else:
-                member.behind, member.asked = frame.state_vector, True
+            self._asked(member, frame.state_vector)
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
             self.send(member, self.peers.frame())
+
+    def _asked(self, member: Member, state_vector: bytes) -> None:
+        """For what somebody lacks. An answer takes the longer the more text there is: no one person's questions take most of the loop's time."""
+        if member.behind is not None:
+            member.behind, member.asked = state_vector, True
+        elif self._loop.time() < member.answer_at:
+            if member.question is None:
+                self._loop.call_at(member.answer_at, self._answer, member)
+            member.question = state_vector
+        else:
+            self._diff(member, state_vector)
+
+    def _answer(self, member: Member) -> None:
+        question, member.question = member.question, None
+        if question is not None and member in self.members:
+            with suppress(ProtocolError):
+                self._asked(member, question)
+
+    def _diff(self, member: Member, state_vector: bytes) -> None:
+        begun = self._loop.time()
+        try:
+            self.send(member, wire.sync_step2(self.document.diff(state_vector)))
+        except BadUpdate:
+            raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
+        now = self._loop.time()
+        member.answer_at = now + ANSWER_PAUSES * (now - begun)
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         try:

@@ -15,9 +15,10 @@ from django.utils import timezone
 from editor import protocol, storage, updates
 from editor.authors import Entry
 from editor.cards import CARDS
+from editor.dismissal import dismiss
 from editor.document import BadUpdate
 from editor.engines import Deep, Engines, public_model
-from editor.members import Limits, Member
+from editor.members import Limits, Person
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.pace import Pace
 from editor.permissions import may
@@ -130,9 +131,7 @@ class Rooms:
         """Replaces a link's token. Whoever used the old one is closed with 4410, but for the participant ``keep``."""
         row = await storage.call(lambda: _rotate(session, link, keep))
         self._changed(session)
-        for member in self._members(session):
-            if member.person.link == link and member.person.id != keep:
-                member.close(protocol.LINK_ROTATED)
+        self._dismiss(session, lambda person: person.link == link and person.id != keep, protocol.LINK_ROTATED)
         return row
 
     async def set_role(self, session: str, participant: str, role: str) -> None:
@@ -141,15 +140,12 @@ class Rooms:
         if live := self._live.get(session):
             live.room.set_role(participant, role)
             if not may(role, "instruct"):
-                live.runs.drafts.drop(participant)
-                live.runs.variants.move_on(participant)
+                self._dismiss(session, lambda person: person.id == participant)
 
     async def remove(self, session: str, participant: str) -> None:
         await storage.call(lambda: _update_participant(session, participant, removed=True))
         self._changed(session)
-        for member in self._members(session):
-            if member.person.id == participant:
-                member.close(protocol.FORBIDDEN)
+        self._dismiss(session, lambda person: person.id == participant, protocol.FORBIDDEN)
 
     async def end(self, session: str) -> None:
         """Ends a session and deletes its data."""
@@ -161,9 +157,12 @@ class Rooms:
     def _changed(self, session: str) -> None:
         self._epochs[session] = self.epoch(session) + 1
 
-    def _members(self, session: str) -> list[Member]:
-        live = self._live.get(session)
-        return list(live.room.members) if live else []
+    def _dismiss(self, session: str, gone: Callable[[Person], bool], close: protocol.Close | None = None) -> None:
+        if live := self._live.get(session):
+            dismiss(live.room, live.runs, gone)
+            for member in list(live.room.members):
+                if close and gone(member.person):
+                    member.close(close)
 
     async def get(self, session: str) -> LiveRoom:
         """The live room of a session. Raises NoSession, or storage.Unloadable."""

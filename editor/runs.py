@@ -48,7 +48,7 @@ class Runs:
         self._queue = queue
         self.drafts = Drafts(room, engines.fast, pace)
         self.variants = Variants(room, engines, queue, self)
-        self._ongoing = Ongoing(room.limits)
+        self.ongoing = Ongoing(room.limits)
         self._turns: dict[str, Turn] = {}
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
@@ -75,7 +75,7 @@ class Runs:
             except ProtocolError:
                 pass  # it is said when the run is asked for
         self._room.tell(member, "instruction.region", file=file, regions=[place(content, region) for region in chosen])
-        busy = bool(self._ongoing.writing) or self.variants.chosen_by(member.person)
+        busy = bool(self.ongoing.writing) or self.variants.chosen_by(member.person)
         if not self.drafts.typed(request, content, chosen, busy) and chosen and self._engine.info.state == "ready":
             self._engine.warm(make_task(self._room, self._engine, request, content, chosen[0]))
 
@@ -129,7 +129,7 @@ class Runs:
         if run_id in self.variants:
             self.variants.steer(member, run_id, instruction)
             return None
-        old = next((run for run in self._ongoing.all() if run.id == run_id), None) or self._done.get(run_id)
+        old = next((run for run in self.ongoing.all() if run.id == run_id), None) or self._done.get(run_id)
         card = self.cards.get(run_id)
         if old is None and card and card["mode"] == "ask":
             # All that asking on takes is on the card.
@@ -138,7 +138,7 @@ class Runs:
             return self.begin(request, continues=run_id, chain=(*card.get("chain", ()), link))
         if old is None:
             raise ProtocolError("not_found", "There is no such run in this session any more. Give the instruction as a new one.")
-        if run_id in self._ongoing.waiting:
+        if run_id in self.ongoing.waiting:
             self._text(old.request.file)
             old.catch_up()
         request = replace(old.request, by=member.person, instruction=instruction.strip())
@@ -210,7 +210,7 @@ class Runs:
             return self.variants.drop(run_id, member)
         if run_id is None:
             self.variants.stop()
-        for run in self._ongoing.all():
+        for run in self.ongoing.all():
             if run_id in (None, run.id):
                 self._finish(run, "stopped")
         if run_id and run_id not in self.cards and run_id not in self._done:
@@ -235,7 +235,7 @@ class Runs:
 
     @property
     def idle(self) -> bool:
-        return not self._ongoing and not self.cards.busy and not self._undos.busy
+        return not self.ongoing and not self.cards.busy and not self._undos.busy
 
     # For the variants and for what is done again: see variants.Host and again.Host.
 
@@ -246,11 +246,11 @@ class Runs:
             raise ProtocolError("bad_message", "The instruction is empty: type what should be changed.")
         if info.state == "failed":
             raise ProtocolError("model_unavailable", f"The model cannot be used. {info.detail}")
-        self._ongoing.admit(request, instead_of)
+        self.ongoing.admit(request, instead_of)
         self._text(request.file)
 
     def is_live(self, run: str) -> bool:
-        return run in self._ongoing
+        return run in self.ongoing
 
     def plan(self, request: Request) -> tuple[str, Sequence[regions.Region]]:
         content = self._text(request.file)
@@ -297,12 +297,12 @@ class Runs:
         return found
 
     def _overlapping(self, request: Request, chosen: Sequence[regions.Region]) -> Run | None:
-        return self._ongoing.overlapping(request, self._text(request.file), chosen)
+        return self.ongoing.overlapping(request, self._text(request.file), chosen)
 
     # The queue: see queue.Turn.
 
     def _enter(self, run: Run, enter: Callable[[Turn], None]) -> None:
-        self._ongoing.waiting[run.id] = run
+        self.ongoing.waiting[run.id] = run
         turn = Turn(self._room.session, run.request.by.id, partial(self._blocked, run), partial(self._start, run), partial(self._tell_place, run))
         self._turns[run.id] = turn
         enter(turn)
@@ -310,7 +310,7 @@ class Runs:
             run.wait()
 
     def _blocked(self, run: Run) -> str:
-        if reason := self.blocked(run.request) or self._ongoing.crowded(run.request):
+        if reason := self.blocked(run.request) or self.ongoing.crowded(run.request):
             return reason
         try:
             other = self._overlapping(run.request, self._regions(run))
@@ -321,7 +321,7 @@ class Runs:
 
     def _start(self, run: Run) -> None:
         """Its turn has come."""
-        del self._ongoing.waiting[run.id]
+        del self.ongoing.waiting[run.id]
         if run.request.mode == "ask" and run.engine.info.format == "patch":
             run.model = run.engine.info.name
             return self._finish(run, "declined", NO_ANSWERS)
@@ -337,13 +337,13 @@ class Runs:
     def _stream(self, run: Run, chosen: Sequence[regions.Region]) -> None:
         """Tells everybody, and asks the model."""
         run.take(chosen)
-        self._ongoing.writing[run.id] = run
+        self.ongoing.writing[run.id] = run
         self.noted(run)
         run.begin()
 
     def _finish(self, run: Run, outcome: str, reason: str = "", leave: bool = True) -> None:
         """Ends the run now, whatever the model still computes."""
-        self._ongoing.drop(run)
+        self.ongoing.drop(run)
         new = run.settle()
         run.outcome = outcome
         if run.typed and outcome != "failed":
@@ -389,11 +389,11 @@ class Runs:
         """How many variants are offered of a run that was not sure enough to write: none to somebody who has gone, or is about something else."""
         person = run.request.by
         here = any(member.hello and member.person.id == person.id for member in self._room.members)
-        others = any(other.request.by.id == person.id for other in self._ongoing.all() if other is not run)
+        others = any(other.request.by.id == person.id for other in self.ongoing.all() if other is not run)
         free = here and not others and not self.variants.chosen_by(person)
         return min(OFFERED, self._room.limits.variants) if run.unsure and free else 0
 
     def tell_live(self, member: Member) -> None:
         """What goes on just now, to somebody who has just come."""
-        for kind, fields in told.live(self._ongoing):
+        for kind, fields in told.live(self.ongoing):
             self._room.tell(member, kind, **fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 import zipfile
 from collections import deque
@@ -84,10 +85,15 @@ def _files(value: Any) -> list[tuple[str, str]]:
     return files
 
 
+DRIVE = re.compile("[A-Za-z]:")
+
+
 def clean_path(path: str) -> str:
     """A relative path with no way out of its folder."""
-    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    cleaned = "/".join("".join(c for c in part if c.isprintable()) for part in parts)
+    # What cannot be seen goes first: without it, a name may turn out to be "..".
+    seen = "".join(c for c in path.replace("\\", "/") if c.isprintable())
+    parts = [part for part in (part.strip() for part in seen.split("/")) if part.strip(".")]
+    cleaned = "/".join(parts[1:] if parts and DRIVE.fullmatch(parts[0]) else parts)
     if not cleaned:
         raise Refused(400, "bad_message", "A file needs a path such as `main.py`.")
     return cleaned

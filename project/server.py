@@ -19,6 +19,7 @@ from twisted.internet.tcp import Connection as TcpConnection
 from twisted.python.failure import Failure
 
 from editor.transport import EXTENSION, Receiver
+from project import bodies
 
 log = logging.getLogger(__name__)
 
@@ -234,9 +235,9 @@ class _Factory(WebSocketFactory):
 
 
 class Server(DaphneServer):
-    """``frame_limit``: bytes of a message that are read at all; what lies above our own limit closes with 1009."""
+    """``frame_limit``: bytes of a message that are read at all; what lies above our own limit closes with 1009. ``body_limit``: of a request."""
 
-    def __init__(self, *arguments: Any, frame_limit: int, ready_callable: Callable[[], None], **named: Any) -> None:
+    def __init__(self, *arguments: Any, frame_limit: int, body_limit: int, ready_callable: Callable[[], None], **named: Any) -> None:
         def ready() -> None:
             # Daphne makes its factory in run(), and the HTTP side looks for it at each upgrade.
             self.ws_factory = _Factory(self, server=self.server_name)
@@ -249,6 +250,7 @@ class Server(DaphneServer):
                 maxMessagePayloadSize=frame_limit,
                 maxFramePayloadSize=frame_limit,
             )
+            bodies.limit(self.http_factory, body_limit)
             ready_callable()
 
         super().__init__(*arguments, ready_callable=ready, **named)

@@ -16,7 +16,7 @@ def _secret_key(data: Path) -> str:
     """The key of the data folder, made at the first start. Links die with it."""
     path = data / "secret.key"
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and (key := path.read_text().strip()):
             return key
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:

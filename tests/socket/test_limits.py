@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator
 
@@ -99,6 +100,33 @@ def test_a_request_that_is_too_large_is_told_the_limit(strict: Server) -> None:
     answer = httpx.post(strict.url + "/api/sessions", json={"files": [{"path": "a", "content": "x" * 70_000}]})
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "too_large" and "ENSEMBLE_MAX_DOCUMENT_BYTES" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_body_that_is_too_long_is_refused_while_it_comes(strict: Server, said: bool) -> None:
+    address = httpx.URL(strict.url)
+    with socket.create_connection((address.host, address.port), timeout=30) as sender:
+        length = b"Content-Length: 1000000000000" if said else b"Transfer-Encoding: chunked"
+        sender.sendall(b"POST /api/languages HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n")
+        for _ in range(0 if said else 8):
+            sender.sendall(b"2710\r\n" + bytes(10_000) + b"\r\n")
+        # It does not end, and is answered all the same.
+        answer = sender.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 413 ") and b"ENSEMBLE_MAX_DOCUMENT_BYTES" in answer
+    assert httpx.get(strict.url + "/livez").status_code == 200
+    assert httpx.post(strict.url + "/api/languages", json={"path": "a.py", "content": ""}).status_code == 200
+
+
+async def test_one_who_asks_for_the_document_again_and_again_gets_it(strict: Server) -> None:
+    session = strict.session(("a", "text"))
+    async with join(strict, session, "view") as vic:
+        await vic.ready("a")
+        for _ in range(40):
+            vic.send_bytes(wire.sync_step1(b"\x00"))
+        before = vic.binary
+        await vic.wait(lambda: vic.binary > before)
+        await vic.message("welcome")
+        assert vic.closed is None and str(vic.text_of("a")) == "text"
 
 
 async def test_coming_back_again_and_again_fills_nothing(strict: Server) -> None:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 from django.conf import settings
 
 from editor import protocol, views
 from editor.http import Refused
-from tests.conftest import Server, bearer, join
+from tests.conftest import Server, bearer, join, writes_on
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [
+        ("src/a.py", "src/a.py"),
+        ("./a.py", "a.py"),
+        ("../../a.py", "a.py"),
+        (".\u200b./.\u200b./.ssh/authorized_keys", ".ssh/authorized_keys"),
+        ("\u200b/etc/passwd", "etc/passwd"),
+        ("..\\..\\a.py", "a.py"),
+        ("C:\\windows\\a.py", "windows/a.py"),
+        (" .. /a.py", "a.py"),
+        (".../a.py", "a.py"),
+        (".gitignore", ".gitignore"),
+        ("a..b/c.", "a..b/c."),
+    ],
+)
+def test_a_path_stays_in_its_folder_also_when_what_cannot_be_seen_is_gone(path: str, clean: str) -> None:
+    assert views.clean_path(path) == clean
 
 
 class Host:
@@ -121,6 +143,29 @@ async def test_the_removed_are_out_at_once(server: Server) -> None:
         await host.call("DELETE", f"/participants/{me}", expect=204)
         await ada.wait(lambda: ada.closed)
         assert ada.closed == protocol.FORBIDDEN.code
+
+
+@pytest.mark.parametrize("way", ["removed", "demoted", "link replaced"])
+async def test_what_somebody_has_under_way_ends_with_their_right_to_it(tmp_path: Path, endless_model: Path, way: str) -> None:
+    server = Server(tmp_path / "data", ENSEMBLE_MAX_PARALLEL_RUNS_PER_PERSON="1", **writes_on(endless_model))
+    try:
+        session = server.session(("a.py", "x = 1\n"), ("b.py", "y = 1\n"))
+        host = Host(server, session)
+        async with join(server, session, "edit") as ada, join(server, session, "host", "Hal") as hal:
+            me = (await ada.message("welcome"))["participant"]
+            for path in ("a.py", "b.py"):
+                ada.send("run.start", instruction="write something long", file=await ada.ready(path))
+            running, waiting = (await hal.message("run.started"))["run"], (await hal.message("run.queued"))["run"]
+            if way == "removed":
+                await host.call("DELETE", f"/participants/{me}", expect=204)
+            elif way == "demoted":
+                await host.call("PATCH", f"/participants/{me}", role="viewer")
+            else:
+                await host.call("POST", "/links/edit/rotate")
+            for run in (running, waiting):
+                assert (await hal.message("run.finished", run=run))["outcome"] == "stopped"
+    finally:
+        server.kill()
 
 
 async def test_the_end_of_a_session_deletes_its_data(server: Server) -> None:

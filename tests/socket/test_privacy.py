@@ -74,6 +74,15 @@ def test_django_finds_nothing_to_warn_of_in_production(tmp_path: Path) -> None:
     assert "(1 silenced)" in found.stdout + found.stderr
 
 
+def test_what_people_write_is_nobody_elses_on_the_machine(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    try:
+        server.session(("a.txt", "secret"))
+        assert [path.name for path in (tmp_path / "data", *(tmp_path / "data").iterdir()) if path.stat().st_mode & 0o077] == []
+    finally:
+        server.kill()
+
+
 def test_behind_a_proxy_that_encrypts(tmp_path: Path) -> None:
     server = Server(tmp_path / "data", ENSEMBLE_PUBLIC_URL="https://pair.example.org")
     try:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from editor.context import REFRESH_S, Context, Known, helpful, imported
+from editor.context import DEFINES, REFRESH_S, SELECTORS, Context, Known, helpful, imported
 from editor.document import Document, new_document
 
 PATHS = ("app/main.py", "app/util.py", "app/shop/__init__.py", "app/shop/cart.py", "lib/names.py", "web/index.html", "web/style.css", "web/theme.css")
@@ -84,3 +84,13 @@ def test_a_room_knows_what_is_open_edited_and_defined() -> None:
     assert ("c.py", "edited lately") not in others("")
     now += REFRESH_S
     assert ("c.py", "edited lately") in others("")
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.ts", "a.html", "a.css"])
+@pytest.mark.parametrize(
+    "text", ["from " + "." * 50_000, "from" + " " * 50_000, "import" + " " * 50_000, "import(" * 7_000, ".aaa" * 50_000, "src=" * 12_000]
+)
+def test_a_long_line_takes_no_longer_than_it_is_long(path: str, text: str) -> None:
+    """Some of these took a minute, at every keystroke."""
+    assert imported(path, text, ["b.py"]) == []
+    assert not SELECTORS.findall(text) and not DEFINES.findall(text)

@@ -184,7 +184,7 @@ async def test_windows_side_by_side_with_people_in_them_do_not_disturb_each_othe
             engine.tell(key, Text("\n"), Finished("done", 1, 1.0, None))
         if chance.random() < 0.3:
             # Between windows and in them, but not in one that has yet to be asked for: that would be its old text.
-            live = [part.live for part in table.runs._ongoing.writing[run].parts if part.asked] if engine.asked else []
+            live = [part.live for part in table.runs.ongoing.writing[run].parts if part.asked] if engine.asked else []
             if live:
                 region = chance.choice(live)
                 data = table.text.encode()

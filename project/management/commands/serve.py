@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 from typing import Any
 
@@ -20,6 +21,8 @@ class Command(BaseCommand):
     help = "Starts Ensemble."
 
     def handle(self, *args: Any, **kwargs: Any) -> None:
+        # What people write is nobody else's on this machine.
+        os.umask(0o077)
         values = config.values
         host, port = values["HOST"], values["PORT"]
         bound = _bind(host, port)
@@ -68,6 +71,7 @@ class Command(BaseCommand):
             signal_handlers=True,
             # Our own limit answers before this one: it is there for what no honest client sends.
             frame_limit=4 * config.values["ENSEMBLE_MAX_FRAME_BYTES"],
+            body_limit=config.values["ENSEMBLE_MAX_DOCUMENT_BYTES"],
             websocket_timeout=-1,
             ping_interval=20,
             ping_timeout=30,
