@@ -40,7 +40,16 @@ class Again:
     def undo(self, member: Member, run_id: str) -> None:
         """Takes back what the run wrote and still stands, whenever it ran. The card says when it has happened."""
         self._refuse_live(run_id)
-        self._undos.begin(member, run_id, lambda card, past: self._undos.undo(member.person, card, past))
+        self._undos.begin(member, run_id, "undo", lambda card, past: self._undos.undo(member.person, card, past))
+
+    def keep(self, member: Member, run_id: str) -> None:
+        """Settles its card."""
+        self._refuse_live(run_id)
+
+        async def settle(card: dict[str, Any], past: Past | None) -> None:
+            self._undos.keep(card)
+
+        self._undos.begin(member, run_id, "keep", settle)
 
     def retry(self, member: Member, run_id: str) -> None:
         """The same instruction on the same lines again, after undoing what stands of it."""
@@ -48,12 +57,12 @@ class Again:
 
         async def again(card: dict[str, Any], past: Past | None) -> None:
             self._host.check(self._again(member, card, past))
-            if past and card["diff"]:
+            if past and card["diff"] and not card["undone"]:
                 await self._undos.undo(member.person, card, past)
             lines = [(first, old) for first, old, _ in past.regions] if past else ()
             self._host.begin(self._again(member, card, past), chain=tuple(card.get("chain", ())), retries=run_id, lines=lines)
 
-        self._undos.begin(member, run_id, again)
+        self._undos.begin(member, run_id, "retry", again)
 
     def deeper(self, member: Member, run_id: str) -> None:
         """The same instruction on the same lines by the second model; what stands stays."""
@@ -64,7 +73,7 @@ class Again:
             lines = [(first, new) for first, _, new in past.regions] if past else ()
             self._host.begin(request, chain=tuple(card.get("chain", ())), lines=lines)
 
-        self._undos.begin(member, run_id, more)
+        self._undos.begin(member, run_id, "deeper", more)
 
     def go_on(self, member: Member, run_id: str) -> None:
         """Goes on where a run ended before its time: what it wrote stands, in the same lines."""
@@ -80,7 +89,7 @@ class Again:
             lines = [(first, new) for first, _, new in past.regions] if past else ()
             self._host.begin(request, continues=run_id, chain=(*card.get("chain", ()), link), lines=lines)
 
-        self._undos.begin(member, run_id, further)
+        self._undos.begin(member, run_id, "continue", further)
 
     def _refuse_live(self, run: str) -> None:
         if self._host.is_live(run):

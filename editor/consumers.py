@@ -33,7 +33,7 @@ NEEDS: dict[str, Action] = {
 
 
 async def refuse(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    await _close(receive, send, protocol.NOT_FOUND)
+    await _close(scope, receive, send, protocol.NOT_FOUND)
 
 
 async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -41,29 +41,26 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
     # A cookie comes along with whatever page asks: only our own may. A Bearer token is sent on purpose.
     if access.bearer(headers) is None and not access.same_origin(headers.get("origin"), headers.get("host")):
-        return await _close(receive, send, protocol.FORBIDDEN)
+        return await _close(scope, receive, send, protocol.FORBIDDEN if "origin" in headers or "cookie" in headers else protocol.UNAUTHORISED)
     registry = rooms.current()
     epoch = registry.epoch(session)
     try:
         found, participant = await storage.read(lambda: access.identify(session, headers))
     except Exception:
         log.exception("The database did not say who this is")
-        return await _close(receive, send, protocol.UNAVAILABLE)
+        return await _close(scope, receive, send, protocol.UNAVAILABLE)
     if found is None:
-        return await _close(receive, send, protocol.NOT_FOUND)
+        return await _close(scope, receive, send, protocol.NOT_FOUND)
     if participant is None:
-        return await _close(receive, send, protocol.UNAUTHORISED)
+        return await _close(scope, receive, send, protocol.UNAUTHORISED)
     try:
         live = await registry.get(session)
     except rooms.NoSession:
-        return await _close(receive, send, protocol.NOT_FOUND)
+        return await _close(scope, receive, send, protocol.NOT_FOUND)
     except Exception:
         log.exception("A session could not be loaded")
-        return await _close(receive, send, protocol.UNAVAILABLE)
-    await receive()  # websocket.connect
-    await send({"type": "websocket.accept"})
-    direct = scope.get("extensions", {}).get(EXTENSION)
-    transport: Transport = DirectTransport(direct, receive) if direct else AsgiTransport(receive, send)
+        return await _close(scope, receive, send, protocol.UNAVAILABLE)
+    transport = await _accept(scope, receive, send)
     connection = Connection(live, _person(live, participant), transport)
     if registry.epoch(session) == epoch:
         connection.open()
@@ -75,11 +72,18 @@ async def consumer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         connection.lost()
 
 
-async def _close(receive: Receive, send: Send, close: Close) -> None:
-    """Accepts first: a refused handshake has no code that a browser could read."""
-    await receive()
+async def _accept(scope: dict[str, Any], receive: Receive, send: Send) -> Transport:
+    await receive()  # websocket.connect
     await send({"type": "websocket.accept"})
-    await send({"type": "websocket.close", "code": close.code, "reason": close.doc})
+    direct = scope.get("extensions", {}).get(EXTENSION)
+    return DirectTransport(direct, receive) if direct else AsgiTransport(receive, send)
+
+
+async def _close(scope: dict[str, Any], receive: Receive, send: Send, close: Close) -> None:
+    """Accepts first: a refused handshake has no code that a browser could read."""
+    transport = await _accept(scope, receive, send)
+    transport.close(close.code, close.doc)
+    await transport.closed()
 
 
 def _person(live: LiveRoom, participant: Participant) -> Person:
@@ -113,6 +117,7 @@ class Connection:
         self._live.room.leave(self._member)
         self._live.runs.drafts.left(self._member.person)
         self._live.runs.variants.left(self._member.person.id)
+        self._live.runs.lines.left(self._member)
 
     def paused(self) -> None:
         self._live.room.fall_behind(self._member)
@@ -163,9 +168,11 @@ class Connection:
             self._error(ProtocolError("internal", "The server failed at this message; its log says more."))
 
     def _error(self, fault: ProtocolError) -> None:
-        self._live.room.tell(self._member, "error", code=fault.code, message=fault.message)
+        concerned = {"run": fault.run} if fault.run else {}
+        self._live.room.tell(self._member, "error", code=fault.code, message=fault.message, **concerned)
 
     def _text(self, text: str) -> None:
+        self._member.spoke = True
         if len(text) > messages.MESSAGE_LIMIT:
             raise ProtocolError("too_large", f"A text frame may have {messages.MESSAGE_LIMIT} characters.")
         try:
@@ -177,7 +184,14 @@ class Connection:
         if kind == "hello":
             return self._hello(message)
         if not self._member.hello:
-            return  # it would not understand an answer
+            raise ProtocolError("bad_message", "The first text frame is `hello`.")
+        try:
+            self._act(kind, message)
+        except ProtocolError as fault:
+            fault.run = message.get("run")
+            raise
+
+    def _act(self, kind: str, message: dict[str, Any]) -> None:
         if not may(self._member.person.role, NEEDS[kind], viewers_may_stop=self._live.room.viewers_may_stop):
             raise ProtocolError("forbidden", "Viewers can watch only. Ask for the edit link.")
         runs, member = self._live.runs, self._member
@@ -207,7 +221,6 @@ class Connection:
     def _hello(self, message: dict[str, Any]) -> None:
         room, member = self._live.room, self._member
         if message["version"] != messages.VERSION:
-            member.hello = True
             raise ProtocolError("unsupported_version", f"This server speaks version {messages.VERSION} of the protocol.")
         if message.get("name"):
             self._rename(message["name"])

@@ -64,6 +64,8 @@ class Member:
     transport: Transport
     closing: Close | None = None
     hello: bool = False
+    # It has sent text, and so reads it.
+    spoke: bool = False
     client: int | None = None
     author: int | None = None
     updates: int = 0

@@ -14,6 +14,8 @@ class Peers:
     def __init__(self, moved: Callable[[], None]) -> None:
         self._all: dict[int, Peer] = {}
         self._moved: dict[int, Peer] = {}
+        # How far a client's clock is ahead, for others, of what it says itself: by what was said for it.
+        self._ahead: dict[int, int] = {}
         self._tell = moved
 
     def __bool__(self) -> bool:
@@ -26,8 +28,13 @@ class Peers:
     def forget(self, client: int) -> None:
         peer = self._all.pop(client, None)
         if peer:
-            self._moved[client] = Peer(peer.clock + 1, "null", peer.member)
+            # It goes at its clock, and comes back, if it does, at the next one.
+            self._moved[client] = Peer(peer.clock, "null", peer.member)
+            self._pass(client)
             self._tell()
+
+    def _pass(self, client: int) -> None:
+        self._ahead[client] = self._ahead.get(client, 0) + 1
 
     def bind(self, member: Member, client: int, members: Iterable[Member]) -> bool:
         """One client id a connection. Somebody who came back takes theirs over from the connection they lost;
@@ -54,11 +61,12 @@ class Peers:
             if len(entry.state) > most:
                 return False
             known = self._all.get(entry.client)
-            if known and entry.clock < known.clock:
+            clock = entry.clock + self._ahead.get(entry.client, 0)
+            if known and clock < known.clock:
                 continue
             state = presence.awareness_state(entry.state, member.person.name, member.person.color)
             if state:
-                self.put(entry.client, Peer(entry.clock, state, member))
+                self.put(entry.client, Peer(clock, state, member))
             elif known:
                 self.forget(entry.client)
         return True
@@ -72,6 +80,7 @@ class Peers:
             if peer.member and peer.member.person is person:
                 state = presence.awareness_state(peer.state, person.name, person.color)
                 if state:
+                    self._pass(client)
                     self.put(client, Peer(peer.clock + 1, state, peer.member))
 
     def states(self) -> list[str]:

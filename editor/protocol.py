@@ -13,13 +13,14 @@ from editor.messages import SAFE_INTEGER, TO_SERVER, Field, type_names
 
 
 class ProtocolError(Exception):
-    """A message that is refused. ``code`` is one of ERRORS; the text says what was wrong and what the limit is."""
+    """A message that is refused. ``code`` is one of ERRORS; the text says what was wrong and what the limit is; ``run`` whom it concerned."""
 
     def __init__(self, code: str, message: str) -> None:
         assert code in ERRORS, code
         super().__init__(message)
         self.code = code
         self.message = message
+        self.run: str | None = None
 
 
 ERRORS: dict[str, str] = {

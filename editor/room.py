@@ -10,10 +10,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from editor import outgoing, protocol, updates, wire
+from editor.answers import Answers
 from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
@@ -38,8 +38,6 @@ FEW = 8
 # With more authors than this in one tick, each gets their own changes back too: cheaper than a merge for each.
 OWN_FRAMES = 8
 HELLO_S = 1.0
-# How many times as long as an answer took nobody gets the next one.
-ANSWER_PAUSES = 10
 
 
 class Room:
@@ -61,6 +59,7 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self.changed_at = 0.0  # by the loop's time
         self.peers = Peers(self._flush_soon)
+        self._answers = Answers(self.document, self.send)
         self.context = Context(self.document, self.peers.states, self._loop.time)
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
@@ -104,7 +103,7 @@ class Room:
 
     def hello(self, member: Member, welcome: dict[str, Any]) -> None:
         member.hello = True
-        self.tell(member, "welcome", **welcome)
+        self._send_text(member, _text("welcome", welcome), counted=False)
         if self.failing:
             self.tell(member, "storage", state="failing", message=self.failing)
         self.announce_participants()
@@ -119,13 +118,14 @@ class Room:
         else:
             member.missed = True
 
-    def _send_text(self, member: Member, text: str) -> None:
+    def _send_text(self, member: Member, text: str, counted: bool = True) -> None:
+        """``counted``: towards what may wait for somebody who reads slowly. What they get at their coming does not depend on them."""
         if member.closing or member not in self.members:
             return
         if member.behind is None:
             return member.transport.send(text)
         member.waiting.append(text)
-        member.waiting_bytes += len(text)
+        member.waiting_bytes += len(text) if counted else 0
         if member.waiting_bytes > self.limits.outbox_bytes:
             member.close(protocol.BEHIND)
 
@@ -151,14 +151,12 @@ class Room:
             self._send_text(member, text)
 
     def tell(self, member: Member, kind: str, **fields: Any) -> None:
-        assert kind in outgoing.TO_CLIENT, kind
-        if member.hello:
-            self._send_text(member, json.dumps({"type": kind, **fields}))
+        if member.hello or (kind == "error" and member.spoke):
+            self._send_text(member, _text(kind, fields))
 
     def announce(self, kind: str, but: Member | None = None, passing: bool = False, **fields: Any) -> None:
         """To everybody who has said hello. ``passing``: not worth waiting for one who reads too slowly."""
-        assert kind in outgoing.TO_CLIENT, kind
-        text = json.dumps({"type": kind, **fields})
+        text = _text(kind, fields)
         for member in self.members:
             if member.hello and member is not but and not (passing and member.behind is not None):
                 self._send_text(member, text)
@@ -217,37 +215,11 @@ class Room:
         if isinstance(frame, wire.Update):
             self._update(member, frame)
         elif isinstance(frame, wire.SyncStep1):
-            self._asked(member, frame.state_vector)
+            self._answers.ask(member, frame.state_vector)
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
             self.send(member, self.peers.frame())
-
-    def _asked(self, member: Member, state_vector: bytes) -> None:
-        """For what somebody lacks. An answer takes the longer the more text there is: no one person's questions take most of the loop's time."""
-        if member.behind is not None:
-            member.behind, member.asked = state_vector, True
-        elif self._loop.time() < member.answer_at:
-            if member.question is None:
-                self._loop.call_at(member.answer_at, self._answer, member)
-            member.question = state_vector
-        else:
-            self._diff(member, state_vector)
-
-    def _answer(self, member: Member) -> None:
-        question, member.question = member.question, None
-        if question is not None and member in self.members:
-            with suppress(ProtocolError):
-                self._asked(member, question)
-
-    def _diff(self, member: Member, state_vector: bytes) -> None:
-        begun = self._loop.time()
-        try:
-            self.send(member, wire.sync_step2(self.document.diff(state_vector)))
-        except BadUpdate:
-            raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
-        now = self._loop.time()
-        member.answer_at = now + ANSWER_PAUSES * (now - begun)
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         try:
@@ -388,7 +360,8 @@ class Room:
         if moved := self.peers.take_moved():
             frame, authors = moved
             for member in self.members:
-                if authors != {member}:
+                # Stock clients that hear nothing for half a minute, not even their own state, take the connection for lost.
+                if authors != {member} or not member.hello:
                     self.send(member, frame)
         self._flushed = self._loop.time()
         self._tick = min(max(TICK_S[0], self._flushed - begun), TICK_S[1])
@@ -412,3 +385,8 @@ class Room:
 
     def later(self, seconds: float, function: Callable[[], None]) -> asyncio.TimerHandle:
         return self._loop.call_later(seconds, function)
+
+
+def _text(kind: str, fields: dict[str, Any]) -> str:
+    assert kind in outgoing.TO_CLIENT, kind
+    return json.dumps({"type": kind, **fields})

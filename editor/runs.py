@@ -19,6 +19,7 @@ from editor.cards import Cards
 from editor.drafts import Drafts
 from editor.engines import DEEP, FAST, Engines
 from editor.finding import find_changed
+from editor.lines import Lines as TypedLines
 from editor.members import Member
 from editor.ongoing import Ongoing
 from editor.outcomes import outcome_of
@@ -53,6 +54,7 @@ class Runs:
         self._done: OrderedDict[str, Run] = OrderedDict()
         self.cards = Cards(room, cards)
         self._undos = Undos(room, self.cards)
+        self.lines = TypedLines(room)
         self.again = Again(self, engines, self._undos)
 
     # What participants ask for. Each raises ProtocolError and then has changed nothing.
@@ -60,7 +62,7 @@ class Runs:
     def typed(self, member: Member, text: str, file: str, selection: dict[str, int] | None, mode: Mode = "edit") -> None:
         """An instruction as it stands after a keystroke: the others see it, the one who types sees which lines it concerns,
         and the model evaluates it."""
-        self._room.announce("instruction.typed", but=member, **member.person.public(), text=text, file=file)
+        self.lines.typed(member, text, file)
         request = Request(member.person, text.strip(), file, selection, mode)
         if request.instruction:
             self.variants.move_on(member.person.id)
@@ -74,6 +76,8 @@ class Runs:
                 chosen = self._choose(content, request)
             except ProtocolError:
                 pass  # it is said when the run is asked for
+        # Positions are those of the text as everybody has it.
+        self._room.flush()
         self._room.tell(member, "instruction.region", file=file, regions=[place(content, region) for region in chosen])
         busy = bool(self.ongoing.writing) or self.variants.chosen_by(member.person)
         if not self.drafts.typed(request, content, chosen, busy) and chosen and self._engine.info.state == "ready":
@@ -90,6 +94,7 @@ class Runs:
     def start(self, member: Member, instruction: str, file: str, selection: dict[str, int] | None, variants: int, engine: str = FAST) -> Run | None:
         """``variants`` above 1: so many replies are made for people to choose from, and there is no run until one is taken."""
         request = Request(member.person, instruction.strip(), file, selection, engine=engine)
+        self.lines.given(member.person.id)
         if variants > 1:
             self.drafts.drop(member.person.id)
             self.variants.start(request, variants)
@@ -117,6 +122,7 @@ class Runs:
     def ask(self, member: Member, question: str, file: str, selection: dict[str, int] | None, engine: str = FAST) -> Run:
         """A question is answered in the timeline; nothing is edited. Where the usual model cannot answer, the second one does."""
         self.drafts.drop(member.person.id)
+        self.lines.given(member.person.id)
         if self._engine.info.format == "patch" and engine == FAST:
             if self._engines.deep is None:
                 raise ProtocolError("unsupported", NO_ANSWERS)
@@ -126,6 +132,7 @@ class Runs:
     def steer(self, member: Member, run_id: str, instruction: str) -> Run | None:
         """What the old run wrote stands, and a new one goes on in its region."""
         self.drafts.drop(member.person.id)
+        self.lines.given(member.person.id)
         if run_id in self.variants:
             self.variants.steer(member, run_id, instruction)
             return None
@@ -220,11 +227,7 @@ class Runs:
         """Settles a finished run's card; of variants, takes one."""
         if run_id in self.variants:
             return self.variants.keep(member, run_id, variant or 0)
-        card = self.cards.get(run_id)
-        if card is None:
-            raise ProtocolError("not_found", "There is no such finished run in this session.")
-        card["kept"] = True
-        self.cards.publish(card)
+        self.again.keep(member, run_id)
 
     def close(self) -> None:
         """The room goes: runs end, nothing is announced to nobody."""
@@ -364,6 +367,7 @@ class Runs:
     # What a run tells of its way: see run.Owner.
 
     def noted(self, run: Run) -> None:
+        self._room.flush()
         self._room.announce("run.started", **told.started(run))
 
     def progressed(self, run: Run) -> None:
@@ -395,5 +399,7 @@ class Runs:
 
     def tell_live(self, member: Member) -> None:
         """What goes on just now, to somebody who has just come."""
+        self._room.flush()
+        self.lines.tell(member)
         for kind, fields in told.live(self.ongoing):
             self._room.tell(member, kind, **fields)

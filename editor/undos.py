@@ -22,27 +22,32 @@ log = logging.getLogger(__name__)
 
 
 class Undos:
-    """Owner of what is under way of one room. A second request for the same run, while the first is, does nothing."""
+    """Owner of what is under way of one room. The same a second time for the same run, while the first is, does nothing; something else waits for it."""
 
     def __init__(self, room: Room, cards: Cards) -> None:
         self._room = room
         self._cards = cards
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     @property
     def busy(self) -> bool:
         return bool(self._tasks)
 
-    def begin(self, member: Member, run: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
+    def begin(self, member: Member, run: str, kind: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
         """Calls back with the run's card and past. Raises ProtocolError where there is no such run; what fails later is told to the member."""
         if not self._cards.known(run):
             raise ProtocolError("not_found", "There is no such finished run in this session.")
-        if run not in self._tasks:
-            task = self._tasks[run] = asyncio.get_running_loop().create_task(self._guarded(member, run, action))
-            task.add_done_callback(lambda _: self._tasks.pop(run, None))
+        if (run, kind) not in self._tasks:
+            before = [task for (other, _), task in self._tasks.items() if other == run]
+            task = self._tasks[run, kind] = asyncio.get_running_loop().create_task(self._guarded(member, run, action, before))
+            task.add_done_callback(lambda _: self._tasks.pop((run, kind), None))
 
-    async def _guarded(self, member: Member, run: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]]) -> None:
+    async def _guarded(
+        self, member: Member, run: str, action: Callable[[dict[str, Any], Past | None], Awaitable[None]], before: list[asyncio.Task[None]]
+    ) -> None:
         try:
+            if before:
+                await asyncio.wait(before)
             await action(await self._cards.made(run), (await self._cards.pasts()).get(run))
         except ProtocolError as fault:
             self._room.tell(member, "error", code=fault.code, message=fault.message, run=run)
@@ -56,7 +61,7 @@ class Undos:
     async def undo(self, person: Person, card: dict[str, Any], past: Past | None) -> None:
         """Takes back what the run wrote and still stands. Raises ProtocolError."""
         if card["undone"]:
-            return
+            return self._room.announce("run.card", **card)
         if past is None:
             raise ProtocolError("unsupported", "This run is from before the server kept what undoing it takes: edit the text instead.")
         others = [other.edit for run, other in (await self._cards.pasts()).items() if run != card["run"]]
@@ -71,6 +76,12 @@ class Undos:
         # The text goes to the log before the card that says so.
         self._room.flush()
         card["undone"] = True
+        self._cards.publish(card)
+
+    def keep(self, card: dict[str, Any]) -> None:
+        if card["undone"]:
+            raise ProtocolError("unsupported", "The run was undone: there is nothing to keep.")
+        card["kept"] = True
         self._cards.publish(card)
 
     def revert(self, run: Run, part: Part) -> None:

@@ -243,6 +243,8 @@ class Server(DaphneServer):
             self.ws_factory = _Factory(self, server=self.server_name)
             self.ws_factory.setProtocolOptions(
                 autoPingTimeout=self.ping_timeout,
+                # What is too large is told with a code, not by a connection that breaks.
+                failByDrop=False,
                 allowNullOrigin=True,  # the consumer decides about origins, with a documented code
                 openHandshakeTimeout=self.websocket_handshake_timeout,
                 # Who is closed for reading slowly gets to the code slowly as well.
