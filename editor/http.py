@@ -17,15 +17,16 @@ from django.views.decorators.csrf import csrf_exempt
 from editor import access, storage
 from editor.models import Participant, Session
 from editor.permissions import Action, may
-from editor.protocol import utf16_length
+from editor.protocol import ERRORS, utf16_length
 
 
 class Refused(Exception):
     """An answer with an error status; ``code`` as in the protocol."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        assert code in ERRORS, code
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
 # What a database that is away raises.
@@ -34,7 +35,7 @@ DOWN = (storage.Unwritable, OperationalError, InterfaceError)
 
 def _refusal(fault: Exception) -> JsonResponse:
     refused = fault if isinstance(fault, Refused) else Refused(503, "unavailable", "The database cannot be reached just now. Try again in a moment.")
-    return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status)
+    return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status, headers=refused.headers)
 
 
 def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -44,10 +45,12 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     (``requester``, and the middleware for all), and a Bearer token is sent on purpose.
     """
 
+    allowed = (*methods, "HEAD") if "GET" in methods else methods
+
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         def check(request: HttpRequest) -> None:
-            if request.method not in methods:
-                raise Refused(405, "bad_message", f"Use {' or '.join(methods)} here.")
+            if request.method not in allowed:
+                raise Refused(405, "bad_message", f"Use {' or '.join(methods)} here.", {"Allow": ", ".join(allowed)})
 
         if iscoroutinefunction(view):
 
@@ -137,3 +140,9 @@ def client_address(request: HttpRequest) -> str:
     if proxies and forwarded:
         return forwarded[-min(proxies, len(forwarded))]
     return str(request.META.get("REMOTE_ADDR", ""))
+
+
+@endpoint("GET", "POST", "PUT", "PATCH", "DELETE")
+def unknown(request: HttpRequest, rest: str) -> HttpResponse:
+    """Whoever asks for an address of the interface reads JSON, also where there is none such."""
+    raise Refused(404, "not_found", f"There is no /api/{rest} here: docs/http.md has all addresses.")

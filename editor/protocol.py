@@ -31,6 +31,7 @@ ERRORS: dict[str, str] = {
     "forbidden": "The participant's role does not allow this.",
     "unauthorised": "No valid token or cookie: join the session first. HTTP only.",
     "not_found": "No such session, participant, file or run.",
+    "exists": "It is there already. HTTP only.",
     "busy": "The limit of runs of a session or of a participant is reached.",
     "changed": "The lines that this was made for are others by now.",
     "unsupported": "Known, but this server or model cannot do it.",

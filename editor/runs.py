@@ -181,14 +181,7 @@ class Runs:
         self.check(request)
         if replay is None:
             self.variants.move_on(request.by.id)
-        run = self._make(
-            request,
-            continues=continues,
-            chain=chain,
-            retries=retries,
-            lines=lines,
-            replay=replay,
-        )
+        run = self._make(request, continues=continues, chain=chain, retries=retries, lines=lines, replay=replay)
         if replay and self._overlapping(request, replay.regions) is None:
             self._stream(run, replay.regions)
             return run
@@ -225,9 +218,9 @@ class Runs:
 
     def keep(self, member: Member, run_id: str, variant: int | None) -> None:
         """Settles a finished run's card; of variants, takes one."""
-        if run_id in self.variants:
-            return self.variants.keep(member, run_id, variant or 0)
-        self.again.keep(member, run_id)
+        if run_id not in self.variants:
+            return self.again.keep(member, run_id)
+        self.variants.keep(member, run_id, variant or 0)
 
     def close(self) -> None:
         """The room goes: runs end, nothing is announced to nobody."""

@@ -7,7 +7,7 @@ import io
 import re
 import time
 import zipfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -56,7 +56,9 @@ def create_session(request: HttpRequest) -> HttpResponse:
     session = storage.writer.call(lambda: access.create_session(title, files or [(FIRST_FILE, "")])).result()
     tokens = {link: access.token(session, link) for link in LINK_ROLES}
     links = {link: link_url(request, session, link) for link in ("edit", "view")}
-    return JsonResponse({"id": session.pk, "expires_at": session.expires_at.isoformat(), "links": links, "tokens": tokens}, status=201)
+    paths = [path for path, _ in files] or [FIRST_FILE]
+    made = {"id": session.pk, "expires_at": session.expires_at.isoformat(), "links": links, "tokens": tokens, "paths": paths}
+    return JsonResponse(made, status=201)
 
 
 def _files(value: Any) -> list[tuple[str, str]]:
@@ -80,8 +82,12 @@ def _files(value: Any) -> list[tuple[str, str]]:
         if length > limits["ENSEMBLE_MAX_FILE_BYTES"]:
             raise Refused(413, "too_large", f"{path} has {length} bytes; the limit is {limits['ENSEMBLE_MAX_FILE_BYTES']} (ENSEMBLE_MAX_FILE_BYTES).")
         files.append((path, content.replace("\r\n", "\n").replace("\r", "\n")))
-    if sum(len(content.encode()) for _, content in files) > limits["ENSEMBLE_MAX_DOCUMENT_BYTES"] // 2:
-        raise Refused(413, "too_large", "The files together are too large for one session (ENSEMBLE_MAX_DOCUMENT_BYTES).")
+    # The other half is for their history.
+    most, size = limits["ENSEMBLE_MAX_DOCUMENT_BYTES"] // 2, sum(len(content.encode()) for _, content in files)
+    if size > most:
+        raise Refused(413, "too_large", f"The files together have {size} bytes; {most} is the limit (half of ENSEMBLE_MAX_DOCUMENT_BYTES).")
+    if twice := [path for path, count in Counter(path for path, _ in files).items() if count > 1]:
+        raise Refused(400, "bad_message", f"{twice[0]} comes twice: each file needs a path of its own.")
     return files
 
 
@@ -186,7 +192,7 @@ async def live_room(request: HttpRequest, session: str) -> rooms.LiveRoom:
         raise Refused(503, "internal", "The session's text cannot be read just now. It is safe; try again later.") from None
 
 
-@endpoint("GET", "HEAD")
+@endpoint("GET")
 async def file_text(request: HttpRequest, session: str, path: str) -> HttpResponse:
     """A file as it stands."""
     document = (await live_room(request, session)).room.document
@@ -196,7 +202,7 @@ async def file_text(request: HttpRequest, session: str, path: str) -> HttpRespon
     return HttpResponse(document.text(file), content_type="text/plain; charset=utf-8")
 
 
-@endpoint("GET", "HEAD")
+@endpoint("GET")
 async def export(request: HttpRequest, session: str) -> HttpResponse:
     """All files as they stand, or as they were after the update ``version``, in a zip."""
     version = request.GET.get("version", "")

@@ -22,7 +22,12 @@ def protocol_text() -> str:
         '`file id -> Y.Map {"path": string, "text": Y.Text}`.',
         "",
         "A browser comes with the cookie that `POST /api/sessions/<id>/join` gave it, from the server's own origin. "
-        "Any other client sends `Authorization: Bearer <token>`.",
+        "Any other client sends `Authorization: Bearer <token>`; each of its connections is a participant of its own. "
+        "[http.md](http.md) has what is asked for over HTTP.",
+        "",
+        "A client that speaks says `hello` first, and sync step 1 then. It does not cut a character that takes two UTF-16 units in two: such an update is "
+        "refused (`bad_frame`), and whoever goes on has another text than everybody else; so a client that compares texts compares whole characters, and one "
+        "that has been refused so gives its copy up and reads the session anew. Shared types other than maps, arrays and texts are refused as well.",
         "",
     ]
     for title, known in (("To the server", messages.TO_SERVER), ("To the client", outgoing.TO_CLIENT)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from editor import manage, views
+from editor import http, manage, views
 from project import health, modelviews
 
 urlpatterns = [
@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/sessions/<str:session>/history/<str:segment>", views.history_segment),
     path("api/sessions/<str:session>/files/<path:path>", views.file_text),
     path("api/languages", views.language),
+    path("api/<path:rest>", http.unknown),
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("metrics", health.metrics),

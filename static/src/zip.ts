@@ -18,7 +18,7 @@ export function zip(files: { path: string; content: string }[], at = new Date())
   const directory: Uint8Array<ArrayBuffer>[] = [];
   let offset = 0;
   for (const { path, content } of files) {
-    const name = encoder.encode(path);
+    const name = encoder.encode(within(path));
     const data = encoder.encode(content);
     const shared = [VERSION, UTF8, 0, time, day, crc32(data), data.length, data.length, name.length, 0];
     const local = fields([4, 2, 2, 2, 2, 2, 4, 4, 4, 2, 2], [0x04034b50, ...shared]);
@@ -34,6 +34,14 @@ export function zip(files: { path: string; content: string }[], at = new Date())
     ...directory,
     fields([4, 2, 2, 2, 2, 4, 4, 2], [0x06054b50, 0, 0, count, count, size, offset, 0]),
   ]);
+}
+
+/** A path that stays in the folder where the archive is unpacked: whoever names a file may write anything. */
+function within(path: string): string {
+  const seen = path.replace(/\p{C}/gu, "").replaceAll("\\", "/");
+  const parts = seen.split("/").map((part) => part.trim());
+  const kept = parts.filter((part, at) => /[^.]/.test(part) && !(at === 0 && /^[A-Za-z]:$/.test(part)));
+  return kept.join("/") || "unnamed";
 }
 
 function fields(widths: number[], values: number[]): Uint8Array<ArrayBuffer> {

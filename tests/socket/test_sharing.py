@@ -189,6 +189,20 @@ def test_http_refuses_what_another_site_asks(server: Server) -> None:
     assert httpx.get(server.url + "/s/nosuchsession").status_code == 404
 
 
+def test_what_is_asked_wrongly_over_http_is_answered_in_its_form(server: Server) -> None:
+    made = httpx.post(server.url + "/api/sessions", json={"files": [{"path": "./src/../a.py"}, {"path": "b.py"}]}).json()
+    assert made["paths"] == ["src/a.py", "b.py"]
+    mine = httpx.Client(base_url=f"{server.url}/api/sessions/{made['id']}", headers=bearer(made["tokens"]["edit"]))
+    assert mine.get("/files/src/a.py").status_code == 200
+    assert mine.head("/history").status_code == 200 and mine.head("/files/b.py").content == b""
+    wrong = mine.post("/history")
+    assert wrong.status_code == 405 and "GET" in wrong.headers["Allow"] and wrong.json()["error"]["code"] == "bad_message"
+    for path in ("/api/nothing", "/api/sessions/", "/api/sessions/x/y/z"):
+        assert httpx.get(server.url + path).json()["error"]["code"] == "not_found", path
+    twice = httpx.post(server.url + "/api/sessions", json={"files": [{"path": "a.py"}, {"path": "./a.py"}]})
+    assert twice.status_code == 400 and "a.py comes twice" in twice.json()["error"]["message"]
+
+
 def test_files_and_export_need_a_token(server: Server) -> None:
     session = server.session(("src/a.py", "x = 1\r\n"), ("../b.txt", "b"))
     url = f"{server.url}/api/sessions/{session['id']}"

@@ -135,6 +135,8 @@ test("a zip archive, for unzip to read", () => {
   const files = [
     { path: "src/ünïcode.py", content: "print('😀')\n" },
     { path: "empty.txt", content: "" },
+    { path: ".\u200b./.\u200b./out.txt", content: "" },
+    { path: "C:\\..\\drive.txt", content: "" },
   ];
   return import("node:fs").then(({ writeFileSync }) => writeFileSync(path, zip(files, new Date(2026, 10, 21, 8, 0))));
 });

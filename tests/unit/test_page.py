@@ -21,4 +21,9 @@ def test_pure_modules_of_the_page(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     with zipfile.ZipFile(archive) as files:
         assert files.testzip() is None
-        assert {name: files.read(name).decode() for name in files.namelist()} == {"src/ünïcode.py": "print('😀')\n", "empty.txt": ""}
+        assert {name: files.read(name).decode() for name in files.namelist()} == {
+            "src/ünïcode.py": "print('😀')\n",
+            "empty.txt": "",
+            "out.txt": "",
+            "drive.txt": "",
+        }
