@@ -25,6 +25,10 @@ class Answers:
     def ask(self, member: Member, state_vector: bytes) -> None:
         """At once, or when the member's turn has come; of several questions that wait, the last. Raises ProtocolError."""
         if member.behind is not None:
+            try:
+                wire.check_state_vector(state_vector)
+            except wire.WireError:
+                raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
             member.behind, member.asked = state_vector, True
         elif self._loop.time() >= member.answer_at:
             self._answer(member, state_vector)

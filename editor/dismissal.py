@@ -12,6 +12,7 @@ from editor.runs import Runs
 def dismiss(room: Room, runs: Runs, gone: Callable[[Person], bool]) -> None:
     """Runs, drafts and variants of those who may give no instructions any more: as if they had stopped them."""
     for participant in {member.person.id for member in room.members if gone(member.person)}:
+        runs.lines.drop(participant)
         runs.drafts.drop(participant)
         runs.variants.move_on(participant)
     for run in runs.ongoing.all():

@@ -31,7 +31,10 @@ class Lines:
         """A line goes with the connection that it was typed on."""
         standing = self._standing.get(member.person.id)
         if standing and standing[0] is member:
-            del self._standing[member.person.id]
+            self.drop(member.person.id)
+
+    def drop(self, participant: str) -> None:
+        if standing := self._standing.pop(participant, None):
             self._room.announce("instruction.typed", **{**standing[1], "text": ""})
 
     def tell(self, member: Member) -> None:

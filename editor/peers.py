@@ -87,15 +87,27 @@ class Peers:
         """The awareness states of people who are there, as JSON."""
         return [peer.state for peer in self._all.values() if peer.member]
 
-    def frame(self) -> bytes:
+    def frame(self, to: Member) -> bytes:
         """All of them, for one who comes."""
-        return _frame(self._all)
+        return _frame(self._all, to.client)
 
-    def take_moved(self) -> tuple[bytes, set[Member | None]] | None:
-        """What moved since the last time, as a frame, and whose all of it is; None where nothing did."""
+    def take_moved(self) -> Callable[[Member], bytes | None] | None:
+        """What moved since the last time: a frame for each member, or None for one to whom it is no news. None where nothing did."""
+        if not self._moved:
+            return None
         moved, self._moved = self._moved, {}
-        return (_frame(moved), {peer.member for peer in moved.values()}) if moved else None
+        everything, authors = _frame(moved), {peer.member for peer in moved.values()}
+
+        def frame(member: Member) -> bytes | None:
+            # Back from here, a client would take its own state of a while ago for a newer one where its clock is ahead.
+            if member.client in moved and member.client in self._ahead:
+                everybody_elses = _frame(moved, member.client)
+                return everybody_elses if len(moved) > 1 or not member.hello else None
+            # Stock clients that hear nothing for half a minute, not even their own state, take the connection for lost.
+            return everything if authors != {member} or not member.hello else None
+
+        return frame
 
 
-def _frame(peers: dict[int, Peer]) -> bytes:
-    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items()])
+def _frame(peers: dict[int, Peer], but: int | None = None) -> bytes:
+    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items() if client != but])

@@ -84,7 +84,7 @@ class Room:
         self.members.add(member)
         self.send(member, wire.sync_step1(self.document.state_vector()))
         if self.peers:
-            self.send(member, self.peers.frame())
+            self.send(member, self.peers.frame(member))
         # One who will say hello is announced then, with the right name.
         self._loop.call_later(HELLO_S, self._announce_quiet, member)
 
@@ -146,7 +146,7 @@ class Room:
         elif missed:
             self.send(member, wire.update(self.document.diff(known)))
         if missed and self.peers:
-            self.send(member, self.peers.frame())
+            self.send(member, self.peers.frame(member))
         for text in texts:
             self._send_text(member, text)
 
@@ -219,7 +219,7 @@ class Room:
         elif isinstance(frame, wire.Awareness):
             self._awareness(member, frame)
         elif isinstance(frame, wire.QueryAwareness):
-            self.send(member, self.peers.frame())
+            self.send(member, self.peers.frame(member))
 
     def _update(self, member: Member, frame: wire.Update) -> None:
         try:
@@ -358,10 +358,8 @@ class Room:
         else:
             self.saved.tell_waiting()
         if moved := self.peers.take_moved():
-            frame, authors = moved
             for member in self.members:
-                # Stock clients that hear nothing for half a minute, not even their own state, take the connection for lost.
-                if authors != {member} or not member.hello:
+                if frame := moved(member):
                     self.send(member, frame)
         self._flushed = self._loop.time()
         self._tick = min(max(TICK_S[0], self._flushed - begun), TICK_S[1])

@@ -148,6 +148,13 @@ def _awareness_entries(data: bytes) -> tuple[AwarenessEntry, ...]:
     return tuple(entries)
 
 
+def check_state_vector(body: bytes) -> None:
+    """Raises WireError where it is none. Takes as long as it is."""
+    reader = Reader(body)
+    for _ in range(2 * reader.integer()):
+        reader.integer()
+
+
 def sync_step1(state_vector: bytes) -> bytes:
     return bytes((SYNC, STEP1)) + chunk(state_vector)
 
