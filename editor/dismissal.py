@@ -14,7 +14,7 @@ def dismiss(room: Room, runs: Runs, gone: Callable[[Person], bool]) -> None:
     for participant in {member.person.id for member in room.members if gone(member.person)}:
         runs.lines.drop(participant)
         runs.drafts.drop(participant)
-        runs.variants.move_on(participant)
+    runs.variants.dismiss(gone)
     for run in runs.ongoing.all():
         if gone(run.request.by):
             runs.stop(run.id)

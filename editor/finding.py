@@ -8,8 +8,10 @@ from itertools import pairwise
 
 from editor.regions import Region, region_of
 
-# Lines that have been changed are looked for so far from where they were.
-FAR_LINES = 400
+# Lines that have been changed are looked for so far from where they were, a single one not so far: letters are compared for it.
+FAR_LINES, NEAR_LINES = 200, 60
+# What would take longer than people should wait for each other is not looked for: pairs of lines, and letters of a line.
+COMPARED, LONGEST = 150_000, 300
 # Of the lines that say something, the share that must stand as it was; and how alike two lines are that may be one.
 MOST, ALIKE = 0.5, 0.6
 # What people write between the lines of a region is of it, up to so many lines in one place.
@@ -55,15 +57,16 @@ def find_changed(text: str, wanted: Iterable[tuple[int, str]]) -> list[Region] |
 
 def _most(lines: list[str], old: list[str], near: int, begin: int) -> Region | None:
     """``near`` and ``begin`` are indexes of lines."""
-    low = max(begin, near - FAR_LINES)
-    there = lines[low : max(low, near) + len(old) + FAR_LINES]
     filled = [line for line in old if line.strip()]
-    if not filled:
+    far = NEAR_LINES if len(filled) == 1 else FAR_LINES
+    low = max(begin, near - far)
+    there = lines[low : max(low, near) + len(old) + far]
+    if not filled or len(old) * len(there) > COMPARED:
         return None
     if len(filled) == 1:
         likeness, _, at = max(((_likeness(filled[0], line), -abs(low + at - near), at) for at, line in enumerate(there)), default=(0.0, 0, 0))
         return region_of(lines, low + at, low + at) if likeness >= ALIKE else None
-    runs = _together([block for block in SequenceMatcher(None, old, there, autojunk=False).get_matching_blocks() if block.size])
+    runs = _together([block for block in SequenceMatcher(None, old, there).get_matching_blocks() if block.size])
     if not runs or sum(bool(old[at].strip()) for block in runs for at in range(block.a, block.a + block.size)) < MOST * len(filled):
         return None
     first, last = runs[0].b, runs[-1].b + runs[-1].size - 1
@@ -87,4 +90,9 @@ def _together(blocks: list[Match]) -> list[Match]:
 
 
 def _likeness(a: str, b: str) -> float:
-    return SequenceMatcher(None, a.strip(), b.strip(), autojunk=False).ratio() if a.strip() and b.strip() else 0.0
+    """From 0 to 1; 0 for all that is less than ``ALIKE``."""
+    a, b = a.strip(), b.strip()
+    if a == b or not a or not b or max(len(a), len(b)) > LONGEST:
+        return float(a == b != "")
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    return matcher.ratio() if matcher.real_quick_ratio() >= ALIKE and matcher.quick_ratio() >= ALIKE else 0.0

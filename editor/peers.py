@@ -60,11 +60,17 @@ class Peers:
                 continue
             if len(entry.state) > most:
                 return False
-            known = self._all.get(entry.client)
-            clock = entry.clock + self._ahead.get(entry.client, 0)
+            known, ahead = self._all.get(entry.client), self._ahead.get(entry.client, 0)
+            clock = entry.clock + ahead
+            state = presence.awareness_state(entry.state, member.person.name, member.person.color)
+            if known and ahead and entry.clock >= known.clock:
+                # It has heard, by way of another tab perhaps, how far others believe it to be.
+                clock = entry.clock if state == known.state else max(entry.clock, known.clock + 1)
+                self._ahead[entry.client] = clock - entry.clock
+                if clock == known.clock:
+                    continue
             if known and clock < known.clock:
                 continue
-            state = presence.awareness_state(entry.state, member.person.name, member.person.color)
             if state:
                 self.put(entry.client, Peer(clock, state, member))
             elif known:
@@ -88,8 +94,11 @@ class Peers:
         return [peer.state for peer in self._all.values() if peer.member]
 
     def frame(self, to: Member) -> bytes:
-        """All of them, for one who comes."""
-        return _frame(self._all, to.client)
+        """All of them but the member's own; before it has said which one is, without those of the same person."""
+        others = {
+            client: peer for client, peer in self._all.items() if to.client is not None or peer.member is None or peer.member.person is not to.person
+        }
+        return _frame(others, to.client)
 
     def take_moved(self) -> Callable[[Member], bytes | None] | None:
         """What moved since the last time: a frame for each member, or None for one to whom it is no news. None where nothing did."""

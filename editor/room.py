@@ -315,9 +315,11 @@ class Room:
         )
 
     def _awareness(self, member: Member, frame: wire.Awareness) -> None:
-        if member.client is None and any(self.peers.bind(member, entry.client, self.members) for entry in frame.entries) and member.hello:
-            self.saved.tell(member)
-            self.announce_participants()
+        if member.client is None and any(self.peers.bind(member, entry.client, self.members) for entry in frame.entries):
+            self.send(member, self.peers.frame(member))
+            if member.hello:
+                self.saved.tell(member)
+                self.announce_participants()
         limit = self.limits.awareness_bytes
         if not self.peers.take(member, frame.entries, limit):
             # Not a fault to be closed for, as an update that is left out would be.

@@ -284,11 +284,11 @@ class Runs:
             return [asked_about(text, run.request.selection)]
         if run.inherited:
             return [where(text, live) for live in run.inherited]
-        if not run.lines:
+        found = find_changed(text, run.lines) if run.lines else None
+        if not found and (run.request.selection is None or not any(lines.strip() for _, lines in run.lines)):
             return list(self._choose(text, run.request))
-        # What was selected then is not where it was: without its lines the run would rewrite others.
-        found = find_changed(text, run.lines)
-        if found is None:
+        if not found:
+            # What was selected then is not where it was: without its lines the run would rewrite others.
             raise ProtocolError("changed", MOVED_ON)
         return found
 

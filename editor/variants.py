@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -125,6 +125,11 @@ class Variants:
     def move_on(self, participant: str) -> None:
         """Somebody types or asks for something else, or may not take anything any more: what they did not ask for makes room."""
         for offer in [offer for offer in self._offers.values() if offer.unsure and offer.request.by.id == participant]:
+            self._close(offer, "dropped")
+
+    def dismiss(self, gone: Callable[[Person], bool]) -> None:
+        """Those of people who may take none any more."""
+        for offer in [offer for offer in self._offers.values() if gone(offer.request.by)]:
             self._close(offer, "dropped")
 
     def left(self, participant: str) -> None:

@@ -13,6 +13,8 @@ STEP1, STEP2, UPDATE = range(3)
 # What JavaScript can count to. A larger one would have every client that reads it give up the frame it stands in.
 MAX_INTEGER = 2**53 - 1
 MAX_INTEGER_BYTES = 8
+# Of an awareness state; it goes on when its author is renamed, goes and comes.
+MAX_CLOCK = 2**52
 # Stock clients pass on what they know of others; more than any session has are a load on everybody's event loop.
 MAX_AWARENESS_ENTRIES = 4096
 
@@ -139,8 +141,8 @@ def _awareness_entries(data: bytes) -> tuple[AwarenessEntry, ...]:
     entries = []
     for _ in range(count):
         client, clock = reader.integer(), reader.integer()
-        if clock == MAX_INTEGER:
-            raise WireError("a clock can go on no further")  # as it does when the state is renamed, or forgotten
+        if clock > MAX_CLOCK:
+            raise WireError("a clock can go on no further")
         try:
             entries.append(AwarenessEntry(client, clock, reader.chunk().decode()))
         except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -10,25 +11,44 @@ from typing import TextIO
 _held: list[TextIO] = []  # open until the process ends
 
 
+# What a disk says that has no locks.
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
 class Taken(Exception):
     """Another server is at it; the text is its process's number."""
 
 
 def hold(data: Path) -> None:
-    """One server to a folder: two would each have rooms of the same sessions, and hear nothing of each other. Raises Taken or OSError."""
+    """One server to a folder: two would each have rooms of the same sessions, and hear nothing of each other. Raises Taken or OSError.
+
+    A disk without locks cannot tell, and keeps nobody from starting."""
     file = _open(data)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise Taken(file.read().strip() or "unknown") from None
+    except OSError as fault:
+        if fault.errno not in NO_LOCKS:
+            raise
     file.truncate()
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
 
 
-def is_served(data: Path) -> bool:
-    """Also where nobody can tell."""
+def has_ended(data: Path, process: int) -> bool:
+    """Whether a server that was at the folder is no more: its process has gone, and the lock with it. False where nobody can tell."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return process > 0 and not _is_held(data)
+    except OSError:
+        pass
+    return False
+
+
+def _is_held(data: Path) -> bool:
     try:
         with _open(data) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

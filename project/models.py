@@ -6,11 +6,12 @@ file, so that the command can tell what became of it; each choice has a mark of 
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -40,13 +41,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Status:
-    """The server's answer to the choice with this mark. ``progress``: 0 to 1, or None while it is unknown."""
+    """The server's answer to the choice with this mark. ``progress``: 0 to 1, or None while it is unknown. ``process``: the server's."""
 
     mark: str
     state: Literal["trying", "loading", "ready", "failed"]
     name: str = ""
     detail: str = ""
     progress: float | None = None
+    process: int = 0
 
 
 def data() -> Path:
@@ -134,7 +136,7 @@ def tell(status: Status) -> None:
     """The server's side."""
     # A full disk must not stop it: the page says the same.
     with suppress(OSError):
-        kept.write(data() / "model.status.json", asdict(status))
+        kept.write(data() / "model.status.json", asdict(replace(status, process=os.getpid())))
 
 
 def status() -> Status | None:

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from project import config
@@ -21,7 +22,8 @@ def _secret_key(data: Path) -> str:
             return key
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
             # Two first starts have one key; and one that was cut off before it had written leaves none.
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a disk without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             key = file.read().strip()
             if not key:
                 key = secrets.token_urlsafe(48)

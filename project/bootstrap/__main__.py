@@ -73,8 +73,8 @@ def test(arguments: list[str]) -> int:
 def _without_browser(arguments: list[str]) -> bool:
     """Whether pytest is asked to leave out the tests that need one, or for others only."""
     ignored = "--ignore tests/browser" in " ".join(arguments).replace("--ignore=", "--ignore ")
-    paths = [word for word in arguments if word.startswith("tests/")]
-    return ignored or (bool(paths) and not any(word.startswith("tests/browser") for word in paths))
+    paths = [word for word in arguments if word.startswith("tests") and "-" not in word]
+    return ignored or (bool(paths) and not any(word.startswith("tests/browser") or word.strip("/") == "tests" for word in paths))
 
 
 def check(_: list[str]) -> int:

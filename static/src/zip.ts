@@ -16,9 +16,14 @@ export function zip(files: { path: string; content: string }[], at = new Date())
   const day = ((at.getFullYear() - 1980) << 9) | ((at.getMonth() + 1) << 5) | at.getDate();
   const parts: Uint8Array<ArrayBuffer>[] = [];
   const directory: Uint8Array<ArrayBuffer>[] = [];
+  const used = new Set<string>();
   let offset = 0;
   for (const { path, content } of files) {
-    const name = encoder.encode(within(path));
+    const inside = within(path);
+    let unique = inside;
+    for (let number = 2; used.has(unique); number++) unique = `${inside}.${number}`;
+    used.add(unique);
+    const name = encoder.encode(unique);
     const data = encoder.encode(content);
     const shared = [VERSION, UTF8, 0, time, day, crc32(data), data.length, data.length, name.length, 0];
     const local = fields([4, 2, 2, 2, 2, 2, 4, 4, 4, 2, 2], [0x04034b50, ...shared]);

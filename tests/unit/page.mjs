@@ -137,6 +137,7 @@ test("a zip archive, for unzip to read", () => {
     { path: "empty.txt", content: "" },
     { path: ".\u200b./.\u200b./out.txt", content: "" },
     { path: "C:\\..\\drive.txt", content: "" },
+    { path: "../out.txt", content: "2" },
   ];
   return import("node:fs").then(({ writeFileSync }) => writeFileSync(path, zip(files, new Date(2026, 10, 21, 8, 0))));
 });

@@ -113,6 +113,8 @@ def test_an_environment_that_was_deleted_is_filled_anew(cache: Path, tmp_path: P
         ("--ignore=tests/browser -x", True),
         ("tests/unit -k room", True),
         ("tests/unit tests/browser/test_pair.py", False),
+        ("tests", False),
+        ("tests/", False),
     ],
 )
 def test_a_browser_is_needed_for_the_tests_in_one(arguments: str, without: bool) -> None:

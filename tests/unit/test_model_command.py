@@ -205,7 +205,12 @@ def test_a_measurement_is_kept_while_none_may_be_made(model: Run, tmp_path: Path
 def test_whoever_waits_for_a_server_that_has_ended_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "data", lambda: tmp_path)
     mark = models.choose("mine")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    monkeypatch.setattr(models.os, "getpid", lambda: gone.pid)
     models.tell(Status(mark, "loading", "mine", progress=0.5))
+    monkeypatch.undo()
+    monkeypatch.setattr(models, "data", lambda: tmp_path)
     with pytest.raises(CommandError, match="server ended"):
         Command()._wait(mark, "mine")
 

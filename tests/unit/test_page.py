@@ -26,4 +26,5 @@ def test_pure_modules_of_the_page(tmp_path: Path) -> None:
             "empty.txt": "",
             "out.txt": "",
             "drive.txt": "",
+            "out.txt.2": "2",
         }

@@ -216,11 +216,11 @@ class Command(BaseCommand):
             elif found.state == "ready":
                 meter.end()
                 return self.stdout.write(f"The running server uses {name} now.")
-            elif alive.is_served(models.data()):
-                meter.show(_words(found))
-            else:
+            elif alive.has_ended(models.data(), found.process):
                 meter.end()
                 raise CommandError(f"The server ended while it changed to {name}, which stays chosen: it is used from the next start on.")
+            else:
+                meter.show(_words(found))
             time.sleep(LOOK_S)
 
     def _remove(self, name: str) -> None:
