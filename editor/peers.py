@@ -100,6 +100,13 @@ class Peers:
         }
         return _frame(others, to.client)
 
+    def other_tabs(self, member: Member) -> bytes | None:
+        """What ``frame`` left out before it was known which one is the member's own."""
+        theirs = {
+            client: peer for client, peer in self._all.items() if peer.member and peer.member.person is member.person and client != member.client
+        }
+        return _frame(theirs) if theirs else None
+
     def take_moved(self) -> Callable[[Member], bytes | None] | None:
         """What moved since the last time: a frame for each member, or None for one to whom it is no news. None where nothing did."""
         if not self._moved:

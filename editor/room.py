@@ -316,7 +316,8 @@ class Room:
 
     def _awareness(self, member: Member, frame: wire.Awareness) -> None:
         if member.client is None and any(self.peers.bind(member, entry.client, self.members) for entry in frame.entries):
-            self.send(member, self.peers.frame(member))
+            if tabs := self.peers.other_tabs(member):
+                self.send(member, tabs)
             if member.hello:
                 self.saved.tell(member)
                 self.announce_participants()
