@@ -284,6 +284,8 @@ class UpdateReader(Reader):
                 if not length:
                     raise Malformed("a struct has no length")
                 clock += length
+            if clock > MAX_INTEGER:
+                raise Malformed("a clock is too large")
             out.end[client] = clock
         out.rest = self.position
 
