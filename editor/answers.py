@@ -24,18 +24,18 @@ class Answers:
 
     def ask(self, member: Member, state_vector: bytes) -> None:
         """At once, or when the member's turn has come; of several questions that wait, the last. Raises ProtocolError."""
-        if member.behind is not None:
-            try:
+        try:
+            if member.behind is not None:
                 wire.check_state_vector(state_vector)
-            except wire.WireError:
-                raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
-            member.behind, member.asked = state_vector, True
-        elif self._loop.time() >= member.answer_at:
-            self._answer(member, state_vector)
-        else:
-            if member.question is None:
-                self._loop.call_at(member.answer_at, self._later, member)
-            member.question = state_vector
+                member.behind, member.asked = state_vector, True
+            elif self._loop.time() >= member.answer_at:
+                self._answer(member, state_vector)
+            else:
+                if member.question is None:
+                    self._loop.call_at(member.answer_at, self._later, member)
+                member.question = state_vector
+        except (wire.WireError, BadUpdate):
+            raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
 
     def _later(self, member: Member) -> None:
         question, member.question = member.question, None
@@ -45,9 +45,6 @@ class Answers:
 
     def _answer(self, member: Member, state_vector: bytes) -> None:
         begun = self._loop.time()
-        try:
-            self._send(member, wire.sync_step2(self._document.diff(state_vector)))
-        except BadUpdate:
-            raise ProtocolError("bad_frame", "The state vector cannot be read.") from None
+        self._send(member, wire.sync_step2(self._document.diff(state_vector)))
         now = self._loop.time()
         member.answer_at = now + PAUSES * (now - begun)

@@ -33,7 +33,7 @@ class Refused(Exception):
 DOWN = (storage.Unwritable, OperationalError, InterfaceError)
 
 
-def _refusal(fault: Exception) -> JsonResponse:
+def refusal(fault: Exception) -> JsonResponse:
     refused = fault if isinstance(fault, Refused) else Refused(503, "unavailable", "The database cannot be reached just now. Try again in a moment.")
     return JsonResponse({"error": {"code": refused.code, "message": refused.message}}, status=refused.status, headers=refused.headers)
 
@@ -60,7 +60,7 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                     check(request)
                     return await view(request, *arguments, **named)
                 except (Refused, *DOWN) as fault:
-                    return _refusal(fault)
+                    return refusal(fault)
 
             return csrf_exempt(markcoroutinefunction(answer_async))
 
@@ -70,11 +70,15 @@ def endpoint(*methods: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                 check(request)
                 return view(request, *arguments, **named)
             except (Refused, *DOWN) as fault:
-                return _refusal(fault)
+                return refusal(fault)
 
         return csrf_exempt(answer)
 
     return decorate
+
+
+def too_long(most: int) -> Refused:
+    return Refused(413, "too_large", f"The request's body may have {most} bytes (ENSEMBLE_MAX_DOCUMENT_BYTES).")
 
 
 def body(request: HttpRequest) -> dict[str, Any]:
@@ -82,8 +86,7 @@ def body(request: HttpRequest) -> dict[str, Any]:
     try:
         decoded = json.loads(request.body or b"{}")
     except RequestDataTooBig:
-        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        raise Refused(413, "too_large", f"The request's body may have {most} bytes (ENSEMBLE_MAX_DOCUMENT_BYTES).") from None
+        raise too_long(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) from None
     except (ValueError, RecursionError):
         raise Refused(400, "bad_message", "The request's body is not JSON.") from None
     if not isinstance(decoded, dict):

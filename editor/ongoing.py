@@ -24,6 +24,9 @@ class Ongoing:
     def __bool__(self) -> bool:
         return bool(self.waiting or self.writing)
 
+    def get(self, run: str) -> Run | None:
+        return self.waiting.get(run) or self.writing.get(run)
+
     def all(self) -> list[Run]:
         return [*self.waiting.values(), *self.writing.values()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from editor import presence, wire
 from editor.members import Member, Peer, Person
@@ -95,17 +95,15 @@ class Peers:
 
     def frame(self, to: Member) -> bytes:
         """All of them but the member's own; before it has said which one is, without those of the same person."""
-        others = {
-            client: peer for client, peer in self._all.items() if to.client is not None or peer.member is None or peer.member.person is not to.person
-        }
-        return _frame(others, to.client)
+        return _frame(self._all, self._of(to.person) if to.client is None else [to.client])
 
     def other_tabs(self, member: Member) -> bytes | None:
         """What ``frame`` left out before it was known which one is the member's own."""
-        theirs = {
-            client: peer for client, peer in self._all.items() if peer.member and peer.member.person is member.person and client != member.client
-        }
-        return _frame(theirs) if theirs else None
+        theirs = self._of(member.person)
+        return _frame(theirs, [member.client]) if theirs.keys() - {member.client} else None
+
+    def _of(self, person: Person) -> dict[int, Peer]:
+        return {client: peer for client, peer in self._all.items() if peer.member and peer.member.person is person}
 
     def take_moved(self) -> Callable[[Member], bytes | None] | None:
         """What moved since the last time: a frame for each member, or None for one to whom it is no news. None where nothing did."""
@@ -117,7 +115,7 @@ class Peers:
         def frame(member: Member) -> bytes | None:
             # Back from here, a client would take its own state of a while ago for a newer one where its clock is ahead.
             if member.client in moved and member.client in self._ahead:
-                everybody_elses = _frame(moved, member.client)
+                everybody_elses = _frame(moved, [member.client])
                 return everybody_elses if len(moved) > 1 or not member.hello else None
             # Stock clients that hear nothing for half a minute, not even their own state, take the connection for lost.
             return everything if authors != {member} or not member.hello else None
@@ -125,5 +123,5 @@ class Peers:
         return frame
 
 
-def _frame(peers: dict[int, Peer], but: int | None = None) -> bytes:
-    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items() if client != but])
+def _frame(peers: dict[int, Peer], but: Container[int | None] = ()) -> bytes:
+    return wire.awareness([wire.AwarenessEntry(client, peer.clock, peer.state) for client, peer in peers.items() if client not in but])

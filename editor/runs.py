@@ -136,7 +136,7 @@ class Runs:
         if run_id in self.variants:
             self.variants.steer(member, run_id, instruction)
             return None
-        old = next((run for run in self.ongoing.all() if run.id == run_id), None) or self._done.get(run_id)
+        old = self.ongoing.get(run_id) or self._done.get(run_id)
         card = self.cards.get(run_id)
         if old is None and card and card["mode"] == "ask":
             # All that asking on takes is on the card.

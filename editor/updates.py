@@ -18,7 +18,8 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from editor.wire import MAX_INTEGER, MAX_INTEGER_BYTES, Reader, WireError
+from editor.messages import SAFE_INTEGER
+from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
 
 # Of values inside of values, where a file has one.
 MAX_DEPTH = 32
@@ -93,7 +94,7 @@ def deletions(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers
     data = data[: ends[-1] + 1]
     shifts = 7 * (np.arange(len(data)) - np.repeat(starts, lengths))
     numbers = np.add.reduceat((data & 0x7F).astype(np.int64) << shifts, starts)
-    if (numbers > MAX_INTEGER).any():
+    if (numbers > SAFE_INTEGER).any():
         raise Malformed("an integer is too large")
     at, seen = 1, set[int]()
     for _ in range(numbers[0]):
@@ -284,7 +285,7 @@ class UpdateReader(Reader):
                 if not length:
                     raise Malformed("a struct has no length")
                 clock += length
-            if clock > MAX_INTEGER:
+            if clock > SAFE_INTEGER:
                 raise Malformed("a clock is too large")
             out.end[client] = clock
         out.rest = self.position

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from editor.messages import SAFE_INTEGER
+
 SYNC, AWARENESS, AUTH, QUERY_AWARENESS = range(4)
 STEP1, STEP2, UPDATE = range(3)
-# What JavaScript can count to. A larger one would have every client that reads it give up the frame it stands in.
-MAX_INTEGER = 2**53 - 1
+# Of SAFE_INTEGER. A larger one would have every client that reads it give up the frame it stands in.
 MAX_INTEGER_BYTES = 8
 # Of an awareness state; it goes on when its author is renamed, goes and comes.
 MAX_CLOCK = 2**52
@@ -41,7 +42,7 @@ class Reader:
                 byte = data[at]
                 value |= (byte & 0x7F) << shift
                 if byte < 0x80:
-                    if value > MAX_INTEGER:
+                    if value > SAFE_INTEGER:
                         break
                     self.position = at + 1
                     return value

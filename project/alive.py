@@ -8,11 +8,13 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-_held: list[TextIO] = []  # open until the process ends
+from project import kept
 
-
+LOCK = "server.lock"
 # What a disk says that has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+_held: list[TextIO] = []  # open until the process ends
 
 
 class Taken(Exception):
@@ -23,7 +25,7 @@ def hold(data: Path) -> None:
     """One server to a folder: two would each have rooms of the same sessions, and hear nothing of each other. Raises Taken or OSError.
 
     A disk without locks cannot tell, and keeps nobody from starting."""
-    file = _open(data)
+    file = kept.private(data / LOCK)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -50,12 +52,8 @@ def has_ended(data: Path, process: int) -> bool:
 
 def _is_held(data: Path) -> bool:
     try:
-        with _open(data) as file:
+        with kept.private(data / LOCK) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     return False
-
-
-def _open(data: Path) -> TextIO:
-    return os.fdopen(os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from daphne.http_protocol import WebRequest
+
+from editor.http import refusal, too_long
 
 # So long may somebody go on sending what nobody reads, so that the answer is not lost with the connection.
 DRAINED_S = 5.0
@@ -39,8 +40,7 @@ class Request(WebRequest):
 
     def _refuse(self) -> None:
         self._refused = True
-        message = f"The request's body may have {self.limit} bytes (ENSEMBLE_MAX_DOCUMENT_BYTES)."
-        answer = json.dumps({"error": {"code": "too_large", "message": message}}).encode()
+        answer = refusal(too_long(self.limit)).content
         head = f"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
         self.channel.transport.write(head.encode() + answer)
         asyncio.get_event_loop().call_later(DRAINED_S, self.channel.loseConnection)

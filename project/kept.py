@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 # What is larger was not written by us, and is as good as nothing.
 LONGEST_FILE = 4 * 2**20
@@ -20,6 +20,11 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def private(path: Path) -> TextIO:
+    """For reading and writing, made where there is none, and its owner's alone. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
 
 
 def write(path: Path, content: dict[str, Any]) -> None:

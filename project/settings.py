@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from project import config
+from project import config, kept
 
 
 def _secret_key(data: Path) -> str:
@@ -20,7 +20,7 @@ def _secret_key(data: Path) -> str:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and (key := path.read_text().strip()):
             return key
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        with kept.private(path) as file:
             # Two first starts have one key; and one that was cut off before it had written leaves none.
             with suppress(OSError):  # a disk without locks
                 fcntl.flock(file, fcntl.LOCK_EX)

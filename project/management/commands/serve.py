@@ -140,7 +140,7 @@ def _hold_data() -> None:
             f"Another server (process {by}) uses the data folder {settings.DATA}. Stop it, or set ENSEMBLE_DATA to another folder for this one."
         ) from None
     except OSError as fault:
-        raise CommandError(f"{settings.DATA / 'server.lock'} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
+        raise CommandError(f"{settings.DATA / alive.LOCK} cannot be written ({fault.strerror}). Set ENSEMBLE_DATA to a folder of yours.") from None
 
 
 def _check_model() -> str:
