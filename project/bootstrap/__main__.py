@@ -41,12 +41,15 @@ def prepare(*, dev: bool) -> None:
 
 def call(*command: str | Path) -> int:
     """A command in the foreground; Ctrl-C reaches it by itself, as it is in our process group."""
-    process = subprocess.Popen([str(word) for word in command], cwd=ROOT)
+    process = None
     try:
+        with steps.stops_later():
+            process = subprocess.Popen([str(word) for word in command], cwd=ROOT)
         return process.wait()
     except BaseException:
-        process.terminate()
-        process.wait()
+        if process:
+            process.terminate()
+            process.wait()
         raise
 
 

@@ -11,14 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 
 SECONDS_BETWEEN_LINES = 10  # without a terminal: how often a long step says that it is alive
 TAIL_LINES = 25
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 # What a failed command's log says -> what it means and what to do. The first match counts.
 CAUSES = (
@@ -141,37 +144,58 @@ def run(
     with log.open("a", encoding="utf-8") as output:
         output.write(f"$ {shlex.join(words)}\n")
         beginning = output.tell()
-        # A session of its own, so that one signal reaches the compilers below ninja too.
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            cwd=cwd or ROOT,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
         latest = ""
 
         def read() -> None:
             nonlocal latest
+            assert process is not None
             assert process.stdout is not None
             for line in process.stdout:
                 output.write(line)
                 latest = progress(line.rstrip()) or latest
 
+        process = None
         reader = threading.Thread(target=read, daemon=True)
-        reader.start()
         try:
+            with stops_later():
+                # A session of its own, so that one signal reaches the compilers below ninja too.
+                process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    cwd=cwd or ROOT,
+                    env={**os.environ, **(env or {})},
+                    start_new_session=True,
+                )
+                reader.start()
             _watch(process, lambda: latest)
             reader.join()
         finally:
-            _end(process)
-            reader.join(timeout=5)
+            if process:
+                with stops_later():
+                    _end(process)
+                    reader.join(timeout=5)
     if process.returncode:
         _failed(step, log, beginning)
+
+
+@contextmanager
+def stops_later() -> Iterator[None]:
+    """Whoever stops us in here is heard at its end: a process whose start is broken off has nobody who knows of it and could end it."""
+    came: dict[int, FrameType | None] = {}
+    usual = {number: handler for number in STOPS if callable(handler := signal.getsignal(number))}
+    for number in usual:
+        signal.signal(number, came.__setitem__)
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    for stop, frame in came.items():
+        usual[signal.Signals(stop)](stop, frame)
 
 
 def _watch(process: "subprocess.Popen[str]", latest: Callable[[], str]) -> None:

@@ -193,6 +193,40 @@ sys.exit(__main__.main(["run"]))
     _until(lambda: not _alive(int(pid.read_text())))
 
 
+STARTS = {
+    "a step's": 'steps.run("long", {command})',
+    "one in the foreground": "__main__.call(*{command})",
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_while_a_command_is_being_started_ends_it_too(tmp_path: Path, number: signal.Signals, start: str) -> None:
+    command = ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 300"]
+    script = f"""
+import os, subprocess, sys, time
+from pathlib import Path
+from project.bootstrap import __main__, steps
+steps.CACHE = Path({str(tmp_path)!r})
+class Started(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        while not (steps.CACHE / "pid").is_file() or not (steps.CACHE / "pid").read_text().strip():
+            time.sleep(0.01)
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(0.01)  # where a handler runs
+subprocess.Popen = Started
+def long(arguments):
+    {STARTS[start].format(command=command)}
+__main__.COMMANDS["run"] = long
+sys.exit(__main__.main(["run"]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 128 + number
+    assert "Traceback" not in ended.stderr
+    _until(lambda: not _alive(int((tmp_path / "pid").read_text())))
+
+
 def _until(condition: object) -> None:
     assert callable(condition)
     deadline = time.monotonic() + 30
