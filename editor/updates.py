@@ -18,6 +18,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from editor.holders import Holder, Holders, Place, Put
 from editor.messages import SAFE_INTEGER
 from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
 
@@ -33,8 +34,6 @@ FIXED = {TRUE: 0, FALSE: 0, NULL: 0, UNDEFINED: 0, BIGINT: 8, FLOAT64: 8, FLOAT3
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 T = TypeVar("T")
-# A client's id and a clock: one unit of what that client wrote.
-Place = tuple[int, int]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -49,12 +48,12 @@ class Structs:
     """Client -> the clock of its first struct here, and the one behind its last.
 
     ``more``: not text alone. ``foreign``: shared types or documents inside of this one that no session has a use for.
-    ``holes``: structs are left out between others. ``types``: the shared types made here, ``parents``: those that
-    something is put into. ``pairs``: the second halves of surrogate pairs, ``cuts``: the units that something is put
-    before. ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
+    ``holes``: structs are left out between others. ``types``: the shared types made here. ``put``: where each struct
+    stands that does not simply go on behind its client's last. ``pairs``: the second halves of surrogate pairs.
+    ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
     """
 
-    __slots__ = ("cuts", "end", "first", "foreign", "gone", "holes", "more", "pairs", "parents", "rest", "types")
+    __slots__ = ("end", "first", "foreign", "gone", "holes", "more", "pairs", "put", "rest", "types")
 
     def __init__(self) -> None:
         self.first: dict[int, int] = {}
@@ -63,9 +62,8 @@ class Structs:
         self.rest = 0
         # Usually none: a list for each would have the garbage collector at work a dozen times a second.
         self.types: list[Place] | None = None
-        self.parents: list[Place] | None = None
+        self.put: list[Put] | None = None
         self.pairs: list[Place] | None = None
-        self.cuts: list[Place] | None = None
         self.gone: list[tuple[int, int, int]] | None = None
 
 
@@ -109,6 +107,8 @@ def deletions(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers
         first = numbers[at + 2 : at + 2 + 2 * count : 2]
         yield client, first, first + numbers[at + 3 : at + 3 + 2 * count : 2]
         at += 2 + 2 * count
+    if at < len(numbers) or ends[-1] + 1 < len(update) - begin:
+        raise Malformed("something follows its end")
 
 
 def _clients(update: bytes, begin: int) -> int:
@@ -174,6 +174,7 @@ class Index:
     def __init__(self, whole: Structs) -> None:
         self.clocks: dict[int, int] = {}
         self._types: set[Place] = set()
+        self._holders = Holders()
         self._pairs: Pairs = {}
         # Client -> first and last unit of each deletion, in turn: something may have been a shared type once.
         self._gone: dict[int, array[int]] = {}
@@ -181,6 +182,8 @@ class Index:
 
     def add(self, taken: Structs) -> None:
         """What the document has taken in, each client's structs in order."""
+        if taken.put:
+            self._holders.add(taken.put, taken.end, self.clocks)
         self.clocks |= taken.end
         if taken.types:
             self._types.update(taken.types)
@@ -203,19 +206,32 @@ class Index:
         # Each of them takes its time.
         if (clients := _clients(update, new.rest)) > len(self.clocks) + len(new.end) + UNKNOWN_CLIENTS:
             raise Malformed("it deletes what others wrote who are not known")
-        gone = list(deletions(update, new.rest)) if clients else []
+        # Read to its end also where it deletes nothing: what is refused is refused before it is applied.
+        gone = list(deletions(update, new.rest)) if clients or len(update) > new.rest + 1 else []
         made = set(new.types or ())
-        for place in new.parents or ():
-            known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
-            if not known and not self._was_deleted(place):
-                raise Malformed("something is put into what cannot hold it")
+        for *_, holder in new.put or ():
+            if holder and isinstance(place := holder[0], tuple):
+                known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
+                if not known and not self._was_deleted(place):
+                    raise Malformed("something is put into what cannot hold it")
+        if new.put and not self._holders.takes(new.put, new.end, self.clocks):
+            raise Malformed("something is put between two that do not stand in the same text")
         if self._pairs or new.pairs:
             both = (self._pairs, _collect({}, new.pairs))
-            # Where something that is known already goes on with what is new.
-            going_on = [(client, self.clocks[client]) for client in new.first if client in self.clocks]
-            cut = any(_is_inside(pairs, place) for place in (*(new.cuts or ()), *going_on) for pairs in both)
-            if cut or any(_any_inside(pairs, client, np.concatenate(ends)) for client, *ends in gone for pairs in both):
+            if any(_is_inside(pairs, place) for place in self._cuts(new) for pairs in both) or any(
+                _any_inside(pairs, client, np.concatenate(ends)) for client, *ends in gone for pairs in both
+            ):
                 raise Malformed("it cuts a character in two")
+
+    def _cuts(self, new: Structs) -> Iterator[Place]:
+        """The units that something is put before."""
+        for _, _, left, right, _ in new.put or ():
+            if left:
+                yield left[0], left[1] + 1
+            if right:
+                yield right
+        # Where something that is known already goes on with what is new.
+        yield from ((client, self.clocks[client]) for client in new.first if client in self.clocks)
 
     def _was_deleted(self, place: Place) -> bool:
         gone = self._gone.get(place[0])
@@ -252,6 +268,11 @@ class UpdateReader(Reader):
 
     def string(self) -> None:
         self.skip(self.integer())
+
+    def name(self) -> bytes:
+        begin = self.position
+        self.string()
+        return self.data[begin : self.position]
 
     def text(self, client: int, clock: int) -> int:
         """Returns its length in UTF-16 units, which clocks count."""
@@ -298,22 +319,19 @@ class UpdateReader(Reader):
         if kind in (GC, SKIP) and info != kind:
             raise Malformed("what is gone stands beside nothing")
         if kind == GC:
+            self.out.put = _more(self.out.put, [(client, clock, None, None, None)])
             return self.deleted(client, clock)
         if kind == SKIP:
             self.out.holes = True
             return self.integer()
-        if info & 0x80:
-            left, clock_before = self.place()
-            self.out.cuts = _more(self.out.cuts, [(left, clock_before + 1)])
-        if info & 0x40:
-            self.out.cuts = _more(self.out.cuts, [self.place()])
+        left = self.place() if info & 0x80 else None
+        right = self.place() if info & 0x40 else None
+        holder: Holder | None = None
         if not info & 0xC0:
-            if self.integer() == 1:
-                self.string()
-            else:
-                self.out.parents = _more(self.out.parents, [self.place()])
-            if info & 0x20:
-                self.string()
+            into = self.name() if self.integer() == 1 else self.place()
+            holder = into, self.name() if info & 0x20 else None
+        if right or left != (client, clock - 1):
+            self.out.put = _more(self.out.put, [(client, clock, left, right, holder)])
         if kind == STRING:
             return self.text(client, clock)
         if kind == DELETED:

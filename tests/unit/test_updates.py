@@ -203,3 +203,106 @@ def test_many_clients_that_nobody_knows_are_too_many() -> None:
 def test_numbers_that_a_browser_cannot_count_to_are_refused(update: bytes) -> None:
     with pytest.raises(Malformed, match="too large"):
         Index(structs(b"\x00\x00")).check(update, structs(update))
+
+
+def insertion(left: tuple[int, int], right: tuple[int, int]) -> bytes:
+    """Of a client 5: "x", between the two."""
+    return b"\x01\x01\x05\x00" + b"\xc4" + b"".join(wire.integer(number) for number in (*left, *right)) + b"\x01x" + b"\x00"
+
+
+def test_nothing_stands_between_two_texts() -> None:
+    made, _ = editing([])
+    doc: Doc = Doc()
+    doc.apply_update(made[0])
+    files = doc.get("files", type=Map)
+    files["g"] = Map({"path": "b.txt", "text": Text("other")})
+    whole = bytes(doc.get_update())
+    index = Index(structs(whole))
+    one, other = (client for client in state_clocks(doc))
+    if index.clocks[one] < index.clocks[other]:
+        one, other = other, one
+    # Of each: the map, its path, its text, and then what is in it.
+    for right in ((one, 5), (one, 4)):  # behind, and before: where the author wanted it
+        update = insertion((one, 4), right)
+        index.check(update, structs(update))
+    for right in ((other, 4), (one, 0), (one, 1), (other, 0)):
+        update = insertion((one, 4), right)
+        with pytest.raises(Malformed, match="the same text"):
+            index.check(update, structs(update))
+    # Two that come together are held to the same.
+    both = b"\x01\x02\x05\x00" + b"\x84" + wire.integer(one) + b"\x04\x01x" + b"\xc4\x05\x00" + wire.integer(other) + b"\x04\x01y" + b"\x00"
+    with pytest.raises(Malformed, match="the same text"):
+        index.check(both, structs(both))
+    index.check(both, structs(both.replace(b"\xc4\x05\x00" + wire.integer(other), b"\xc4\x05\x00" + wire.integer(one))))
+
+
+def test_two_that_stand_beside_each_other_hold_nobody_up() -> None:
+    made, _ = editing([])
+    index = Index(structs(made[0]))
+    update = b"\x02" + b"\x01\x06\x00\xc4\x05\x00\x05\x00\x01x" + b"\x01\x05\x00\xc4\x06\x00\x06\x00\x01x" + b"\x00"
+    index.check(update, structs(update))
+    index.add(structs(update))
+
+
+def test_what_follows_the_end_is_seen_before_it_is_applied() -> None:
+    made, _ = editing([(0, "a", False)])
+    index = Index(structs(made[0]))
+    for end in (b"\x00", b"\xa9" * 12, b"\x80"):
+        with pytest.raises(Malformed):
+            index.check(made[1] + end, structs(made[1] + end))
+    index.check(made[1], structs(made[1]))
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("write"), st.integers(0, 2), st.sampled_from("fg"), st.floats(0, 1), PARTS),
+    st.tuples(st.just("remove"), st.integers(0, 2), st.sampled_from("fg"), st.floats(0, 1), PARTS),
+    st.tuples(st.just("again"), st.integers(0, 2), st.sampled_from("fg"), st.floats(0, 1), PARTS),
+    st.tuples(st.just("meet"), st.integers(0, 2), st.sampled_from("fg"), st.floats(0, 1), PARTS),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_what_people_write_at_the_same_time_is_taken(steps: list[tuple[str, int, str, float, str]]) -> None:
+    """Three write into two files, delete them and make them anew, and meet now and then at the server."""
+    first: Doc = Doc()
+    files = first.get("files", type=Map)
+    files["f"] = Map({"path": "f.txt", "text": Text("begin 😀")})
+    whole = bytes(first.get_update())
+    server = Document((whole,), lambda update, origin: None, Index(structs(whole)))
+    people: list[Doc] = [Doc(), Doc(), Doc()]
+    for doc in people:
+        doc.apply_update(whole)
+
+    def meet(doc: Doc) -> None:
+        update = bytes(doc.get_update(server.state_vector()))
+        found = structs(update)
+        assert not server.index.has_hole_before(found)
+        server.index.check(update, found)
+        server.apply(update, None)
+        doc.apply_update(server.diff())
+
+    for kind, who, file, place, part in steps:
+        here = people[who].get("files", type=Map)
+        if kind == "meet":
+            meet(people[who])
+        elif file not in here:
+            here[file] = Map({"path": f"{file}.txt", "text": Text("new")})
+        elif kind == "again":
+            del here[file]
+        else:
+            text = here[file]["text"]
+            now = str(text)
+            at = round(place * len(now))
+            start = len(now[:at].encode())
+            if kind == "write":
+                text.insert(start, part)
+            else:
+                del text[start : start + len(now[at : at + 3].encode())]
+    for doc in (*people, *people):
+        meet(doc)
+    whole = server.diff()
+    server.index.check(whole, structs(whole))
+    again = Index(structs(whole))
+    assert again.clocks == server.index.clocks
+    again.check(whole, structs(whole))
+    assert dict(Document((whole,), lambda update, origin: None).contents()) == dict(server.contents())
