@@ -124,6 +124,7 @@ def test_text_written_offline_survives_a_reload(own_server: Server, people: Peop
     with pytest.raises(Error):
         ada.reload()
     # Chromium's error page loads itself again as soon as the server is back, and leaving what it has loaded would ask.
+    ada.wait_for_url("chrome-error:**")
     ada.goto("about:blank")
     own_server.start()
     ada.goto(link.partition("#")[0])
