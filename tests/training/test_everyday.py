@@ -25,6 +25,7 @@ def test_every_edit_can_be_said_in_a_reply() -> None:
     scenes = everyday.scenes()
     assert len(scenes) > 100
     for scene in scenes:
+        assert scene.asked, scene.path
         for asks, result in scene.asked:
             for ask in asks:
                 check(Example("everyday", scene.language, scene.path, scene.before, scene.region, scene.after, ask, result))
