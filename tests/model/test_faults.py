@@ -136,16 +136,20 @@ async def test_a_crash_that_repeats_at_once_is_given_up_with_the_way_out() -> No
 
 async def test_a_run_that_crashes_every_process_does_not_go_round_for_ever() -> None:
     async with engine(patience=Patience(pause_s=0.01)) as running:
-        poison, asked = Listener(), False
-        for _ in range(2):
-            await becomes(running, lambda: running.info.state == "ready")
-            pid = number(running)
-            os.kill(pid, signal.SIGSTOP)
-            if not asked:
-                running.start("poison", TASK, poison)
-                asked = True
-            os.kill(pid, signal.SIGKILL)
-            await becomes(running, lambda: running.info.state == "loading")
+        poison = Listener()
+        held: list[int] = []
+
+        def hold(info: ModelInfo) -> None:
+            """Before the run is sent to it: it would be done too soon."""
+            if info.state == "ready" and len(held) < 2:
+                held.append(number(running))
+                os.kill(held[-1], signal.SIGSTOP)
+
+        running.watch(hold)
+        running.start("poison", TASK, poison)
+        for count in (1, 2):
+            await becomes(running, lambda count=count: len(held) == count)  # type: ignore[misc]
+            os.kill(held[-1], signal.SIGKILL)
         assert (await poison.finished()).outcome == "failed"
         await becomes(running, lambda: running.info.state == "ready")
         assert (await answer(running, TASK, "next")).text == SAID
