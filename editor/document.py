@@ -16,6 +16,7 @@ from typing import Any
 from pycrdt import Doc, Map, Text, merge_updates
 
 from editor import updates
+from editor.index import Index
 
 EMPTY_UPDATE = b"\x00\x00"
 
@@ -44,7 +45,7 @@ class Document:
     the first updates cannot be read.
     """
 
-    def __init__(self, first: Iterable[bytes], on_update: Callable[[bytes, Any], None], index: updates.Index | None = None) -> None:
+    def __init__(self, first: Iterable[bytes], on_update: Callable[[bytes, Any], None], index: Index | None = None) -> None:
         self._doc: Doc[Any] = Doc()
         self._files = self._doc.get("files", type=Map)
         for update in first:
@@ -52,7 +53,7 @@ class Document:
                 self._doc.apply_update(update)
             except ValueError as fault:
                 raise BadUpdate(str(fault)) from None
-        self.index = index or updates.Index(updates.Structs())
+        self.index = index or Index(updates.Structs())
         self._on_update = on_update
         self._origin: Any = None
         self._newest = EMPTY_UPDATE
@@ -86,8 +87,9 @@ class Document:
         except ValueError as fault:
             raise BadUpdate(str(fault)) from None
         except BaseException as fault:
-            # The library stopped in the middle, with an error of its own or with a panic, which pyo3 makes no Exception of.
-            if isinstance(fault, RuntimeError) or type(fault).__name__ == "PanicException":
+            # The library stopped in the middle, with an error of its own or with a panic, which pyo3 makes no Exception of; or what it
+            # says that it has taken in cannot be.
+            if isinstance(fault, RuntimeError | updates.Malformed) or type(fault).__name__ == "PanicException":
                 raise Broken(str(fault)) from None
             raise
         finally:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableSequence, Sequence
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 # A client's id and a clock: one unit of what that client wrote.
@@ -19,6 +20,23 @@ Holder: TypeAlias = "tuple[bytes | Place, bytes | None]"
 Put: TypeAlias = "tuple[int, int, Place | None, Place | None, Holder | None]"
 Clocks: TypeAlias = Mapping[int, int]
 
+ELSEWHERE = "something is put between two that do not stand in the same text"
+
+
+class Misplaced(Exception):
+    """No document that works has this; the text says why."""
+
+
+def places(put: Put) -> Iterator[Place]:
+    """What has to be in a document before this can be."""
+    _, _, left, right, holder = put
+    if left:
+        yield left
+    if right:
+        yield right
+    if holder and isinstance(holder[0], tuple):
+        yield holder[0]
+
 
 class Holders:
     """Of a document: for each client from which clocks on it wrote into what. None: nobody knows any more."""
@@ -26,31 +44,36 @@ class Holders:
     def __init__(self) -> None:
         self._starts: dict[int, array[int]] = {}
         self._holders: dict[int, list[Holder | None]] = {}
+        # What was checked is what is added next, as a rule.
+        self._checked: Batch | None = None
 
     def of(self, place: Place) -> Holder | None:
         starts = self._starts.get(place[0])
         at = bisect_right(starts, place[1]) if starts else 0
         return self._holders[place[0]][at - 1] if at else None
 
-    def takes(self, new: Sequence[Put], end: Clocks, known: Clocks) -> bool:
-        """Whether all stand between two of the same text, and none before one of a map, where there is no order.
-
-        ``end``: behind the last of what is new, ``known``: of what is here."""
+    def check(self, new: Sequence[Put], end: Clocks, known: Clocks) -> None:
+        """``end``: behind the last of what is new; ``known``: of what is here. All that it names is one or the other. Raises Misplaced."""
         if len(new) == 1 and (beside := self._typed(new[0], known)):
-            return _fits(*beside)
-        return Batch(self, new, end, known).is_sound()
+            if not _fits(*beside):
+                raise Misplaced(ELSEWHERE)
+        else:
+            self._checked = Batch(self, new, end, known)
 
     def add(self, taken: Sequence[Put], end: Clocks, known: Clocks) -> None:
         """What the document has taken in; ``known`` is what it held before."""
-        alone = self._typed(taken[0], known) if len(taken) == 1 else None
-        batch = None if alone else Batch(self, taken, end, known)
-        for number, (client, clock, *_) in enumerate(taken):
-            holder = batch.holder(number) if batch else alone and alone[1] and alone[0]
-            starts = self._starts.setdefault(client, array("q"))
-            holders = self._holders.setdefault(client, [])
-            if not starts or (clock > starts[-1] and holders[-1] != holder):
-                starts.append(clock)
-                holders.append(holder)
+        if len(taken) == 1 and (beside := self._typed(taken[0], known)):
+            client, clock, *_ = taken[0]
+            row = self._starts.setdefault(client, array("q"))
+            _note(row, self._holders.setdefault(client, []), clock, beside[0] if beside[1] else None)
+            return
+        batch = self._checked
+        if batch is None or batch.put is not taken:
+            batch = Batch(self, taken, end, known, strict=False)
+        self._checked = None
+        for client, starts in batch.starts.items():
+            self._starts.setdefault(client, array("q")).extend(starts)
+            self._holders.setdefault(client, []).extend(batch.holders[client])
 
     def _typed(self, put: Put, known: Clocks) -> tuple[Holder | None, Holder | None] | None:
         """What is behind and before something new, where both are here: a keystroke within a text."""
@@ -61,82 +84,87 @@ class Holders:
 
 
 def _fits(behind: Holder | None, before: Holder | None) -> bool:
+    """Before one of a map nothing stands: there is no order."""
     return not before or (before[1] is None and (not behind or behind == before))
 
 
+def _note(starts: MutableSequence[int], holders: list[Holder | None], clock: int, holder: Holder | None) -> None:
+    if not holders or holders[-1] != holder:
+        starts.append(clock)
+        holders.append(holder)
+
+
 class Batch:
-    """What came together, and may stand beside each other."""
+    """What comes together, put in one after the other as soon as all that it stands beside is there.
 
-    def __init__(self, before: Holders, put: Sequence[Put], end: Clocks, known: Clocks) -> None:
-        self._before = before
-        self._put = put
-        self._end = end
-        self._known = known
-        self._found: dict[int, Holder | None] = {}
-        # Client -> the clocks of its own, which are in one row, and the number of the first.
-        self._own: dict[int, tuple[array[int], int]] = {}
-        for number, (client, clock, *_) in enumerate(put):
-            self._own.setdefault(client, (array("q"), number))[0].append(clock)
+    Raises Misplaced where that never is, or where it stands beside what it cannot; ``strict`` False: of such a one nobody knows.
+    """
 
-    def is_sound(self) -> bool:
-        for number, (client, clock, left, right, _) in enumerate(self._put):
-            if right is None:
-                continue
-            behind = self._here(number) if clock < self._known.get(client, 0) else self._at(left) if left else None
-            if not _fits(behind, self._at(right)):
-                return False
-        return True
+    def __init__(self, before: Holders, put: Sequence[Put], end: Clocks, known: Clocks, strict: bool = True) -> None:
+        self.put = put
+        self.starts: dict[int, list[int]] = {}
+        self.holders: dict[int, list[Holder | None]] = {}
+        self._before, self._end, self._known, self._strict = before, end, known, strict
+        # Each client's own, the next one last; up to which clock they are in; and who waits for which clock of theirs.
+        self._rows: dict[int, list[Put]] = {}
+        self._waiting: dict[int, list[Place]] = {}
+        for entry in reversed(put):
+            self._rows.setdefault(entry[0], []).append(entry)
+        self._in = {client: known.get(client, 0) if client in self._rows else clock for client, clock in end.items()}
+        todo = list(self._rows)
+        while todo:
+            self._advance(client := todo.pop())
+            waiting = self._waiting.get(client)
+            while waiting and waiting[0][0] < self._in[client]:
+                todo.append(heappop(waiting)[1])
+        if strict and any(self._rows.values()):
+            raise Misplaced("something stands beside what comes after it")
 
-    def holder(self, number: int) -> Holder | None:
-        stack, begun = [number], set[int]()
-        while stack:
-            number = stack[-1]
-            needed = [] if number in self._found else [other for other in self._beside(number) if other not in self._found]
-            if needed and number not in begun:
-                begun.add(number)
-                stack += needed
-                continue
-            stack.pop()
-            if number not in self._found:
-                # Two that each stand beside the other: of neither anybody knows.
-                self._found[number] = None if needed else self._decided(number)
-        return self._found[number]
+    def _advance(self, client: int) -> None:
+        row, known = self._rows[client], self._known.get(client, 0)
+        while row:
+            clock = row[-1][1]
+            if (row[-2][1] if len(row) > 1 else self._end[client]) > known:
+                self._in[client] = max(known, clock)
+                for other, needed in places(row[-1]):
+                    if needed >= self._clock(other):
+                        return heappush(self._waiting.setdefault(other, []), (needed, client))
+                self._put_in(row[-1], known)
+            # Else it is here already.
+            row.pop()
+        self._in[client] = self._end[client]
 
-    def _decided(self, number: int) -> Holder | None:
-        client, clock, left, right, holder = self._put[number]
-        if clock < self._known.get(client, 0):
-            return self._here(number)
+    def _put_in(self, put: Put, known: int) -> None:
+        client, clock, left, right, holder = put
+        behind, before = self._at(left) if left else None, self._at(right) if right else None
+        if clock < known:
+            # The rest goes on behind what is here, and where that is.
+            here = self._before.of((client, known - 1))
+            if self._strict and here and any(other and other != here for other in (behind, before, holder)):
+                raise Misplaced(ELSEWHERE)
+            return
+        if not _fits(behind, before):
+            if self._strict:
+                raise Misplaced(ELSEWHERE)
+            behind = None
         if left and right:
             # Beside what is gone it is gone too.
-            return self._at(left) if self._at(right) else None
-        beside = left or right
-        return self._at(beside) if beside else holder
+            behind = behind if before else None
+        elif left or right:
+            behind = behind or before
+        else:
+            behind = holder
+        if client not in self.starts:
+            self.starts[client], self.holders[client] = [], []
+            if known and self._before.of((client, known - 1)) == behind:
+                return
+        _note(self.starts[client], self.holders[client], clock, behind)
 
-    def _here(self, number: int) -> Holder | None:
-        """Of what is here already in part: the rest goes on behind that, whatever it says of its beginning."""
-        client = self._put[number][0]
-        starts, first = self._own[client]
-        following = number - first + 1
-        end = starts[following] if following < len(starts) else self._known[client]
-        return self._before.of((client, min(end, self._known[client]) - 1))
-
-    def _beside(self, number: int) -> list[int]:
-        _, _, left, right, _ = self._put[number]
-        return [other for place in (left, right) if place and (other := self._number(place)) is not None]
-
-    def _number(self, place: Place) -> int | None:
-        """Which of these a place belongs to; None where it is none of them."""
-        client, clock = place
-        if client not in self._own or not self._known.get(client, 0) <= clock < self._end.get(client, 0):
-            return None
-        starts, first = self._own[client]
-        at = bisect_right(starts, clock)
-        return first + at - 1 if at else None
+    def _clock(self, client: int) -> int:
+        return self._in[client] if client in self._in else self._known.get(client, 0)
 
     def _at(self, place: Place) -> Holder | None:
-        number = self._number(place)
-        if number is not None:
-            return self.holder(number)
         client, clock = place
-        # What has not come yet is in nothing that is known.
-        return self._before.of(place) if clock < max(self._known.get(client, 0), self._end.get(client, 0)) else None
+        starts = self.starts.get(client)
+        at = bisect_right(starts, clock) if starts else 0
+        return self.holders[client][at - 1] if at else self._before.of(place)

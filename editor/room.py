@@ -17,13 +17,13 @@ from editor.answers import Answers
 from editor.authors import Authors, Entry
 from editor.context import Context
 from editor.document import BadUpdate, Broken, Document, merged
+from editor.index import Index, Missing
 from editor.members import Limits, Member, Person
 from editor.models import Session
 from editor.peers import Peers
 from editor.permissions import may
 from editor.protocol import ProtocolError
 from editor.saved import Saved
-from editor.updates import Index
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,6 @@ class Room:
         self.context = Context(self.document, self.peers.states, self._loop.time)
         # Bytes of the document, and of updates that wait in it for others that never came.
         self._size = len(document)
-        self._pending = 0
         self._changes: list[tuple[Any, bytes]] = []
         self._flushing = False
         self._flushed = 0.0
@@ -237,24 +236,24 @@ class Room:
                 return self._taken(member)
             member.held += 1
             raise ProtocolError("forbidden", "Viewers cannot change the text. Ask for the edit link.")
-        if self._size + self._pending + len(data) > self.limits.document_bytes:
+        if self._size + len(data) > self.limits.document_bytes:
             self._size = len(self.document.diff())
-            if self._size + self._pending + len(data) > self.limits.document_bytes:
+            if self._size + len(data) > self.limits.document_bytes:
                 raise ProtocolError(
                     "too_large",
                     f"The session's text and history would exceed {self.limits.document_bytes} bytes "
                     "(ENSEMBLE_MAX_DOCUMENT_BYTES). Start another session for more.",
                 )
         known = self.document.index.clocks
-        if self.document.index.has_hole_before(structs):
+        try:
+            self.document.index.check(data, structs)
+        except Missing:
             return self._ask_for_what_is_missing(member, frame)
-        self.document.index.check(data, structs)
         if len(structs.end) == 1 and not frame.step2:
             # The newest counts: somebody who comes back sends what an earlier client id of theirs wrote first.
             (member.author,) = structs.end
         new = {client: known.get(client, 0) for client in structs.end if not self.authors.knows(client)}
         files = self.document.keys() if structs.more else set()
-        size = self._size
         try:
             self.document.apply(data, member)
         except BadUpdate as fault:
@@ -262,11 +261,6 @@ class Room:
         except Broken:
             log.exception("The document's library failed; the session is loaded again from the database")
             return self.on_broken()
-        left = len(data) - (self._size - size)
-        if left > 0:
-            # It waits for what is not here yet; or it is known, as all deletions are of somebody who comes back.
-            waits = any(known.get(client, 0) < clock for client, clock in structs.end.items())
-            self._pending += left if waits else min(left, updates.waiting(data, structs.rest, known))
         if structs.more:
             self._limit_files(member, files)
         for client, clock in new.items():

@@ -18,6 +18,7 @@ from editor.cards import CARDS
 from editor.dismissal import dismiss
 from editor.document import BadUpdate
 from editor.engines import Deep, Engines, public_model
+from editor.index import Index
 from editor.members import Limits, Person
 from editor.models import Author, DocumentUpdate, Participant, RunRecord, Session
 from editor.pace import Pace
@@ -315,7 +316,7 @@ class Rooms:
                 live.room.set_failing(self._failing)
 
 
-def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[str, object]], dict[int, list[Entry]]]:
+def _read(session: str) -> tuple[Session, bytes, Index, int, list[dict[str, object]], dict[int, list[Entry]]]:
     """The row, the document and its index, the log's length, the timeline's cards, and who is known to have written what."""
     row = Session.objects.filter(pk=session, expires_at__gt=timezone.now()).first()
     if row is None:
@@ -325,7 +326,7 @@ def _read(session: str) -> tuple[Session, bytes, updates.Index, int, list[dict[s
     for client, *entry in Author.objects.filter(session=session).order_by("clock").values_list("client", *Entry._fields):
         authors.setdefault(client, []).append(Entry(*entry))
     document, entries = storage.load(session)
-    return row, document, updates.Index(updates.structs(document)), entries, list(reversed(records)), authors
+    return row, document, Index(updates.structs(document)), entries, list(reversed(records)), authors
 
 
 def _update(session: str, changes: dict[str, object]) -> Session:

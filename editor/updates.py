@@ -1,16 +1,13 @@
-"""What a Yjs update (encoding v1) holds, and whether it may be applied.
+"""What a Yjs update (encoding v1) holds.
 
-pycrdt is quick and takes nearly everything: a value nested deeply enough overflows its stack and ends the process, a
-change that cuts a character in two loses the text behind it, an update with a hole before it leaves its copy and
-everybody else's different. What passes here is what a client that works could have sent.
+Malformed is what the library would read otherwise than Yjs, or what would end the process: a value nested deeply
+enough overflows its stack.
 Format: https://github.com/yjs/yjs/blob/main/INTERNALS.md, and ``src/structs`` there. Linear in the update's length.
 """
 
 from __future__ import annotations
 
 import re
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
@@ -18,20 +15,22 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from editor.holders import Holder, Holders, Place, Put
+from editor.holders import Holder, Place, Put
 from editor.messages import SAFE_INTEGER
 from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
 
 # Of values inside of values, where a file has one.
 MAX_DEPTH = 32
-# Clients that nobody here knows may have written what an update deletes: a few, which come with the next one.
-UNKNOWN_CLIENTS = 1000
+# The library counts an author's clock in 32 bits. Names of files and of their parts, in bytes.
+MAX_CLOCK, MAX_NAME = 2**32 - 1, 1000
 
 GC, DELETED, JSON, BINARY, STRING, EMBED, FORMAT, TYPE, ANY, DOC, SKIP = range(11)
 ARRAY_TYPE, MAP_TYPE, TEXT_TYPE, XML_ELEMENT, XML_FRAGMENT, XML_HOOK, XML_TEXT = range(7)
 UINT8_ARRAY, ARRAY, OBJECT, ANY_STRING, TRUE, FALSE, BIGINT, FLOAT64, FLOAT32, INTEGER, NULL, UNDEFINED = range(116, 128)
 FIXED = {TRUE: 0, FALSE: 0, NULL: 0, UNDEFINED: 0, BIGINT: 8, FLOAT64: 8, FLOAT32: 4}
 ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+GONE = (None, None, None)
 
 T = TypeVar("T")
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -47,7 +46,7 @@ class Malformed(Exception):
 class Structs:
     """Client -> the clock of its first struct here, and the one behind its last.
 
-    ``more``: not text alone. ``foreign``: shared types or documents inside of this one that no session has a use for.
+    ``more``: not text alone. ``foreign``: shared types, documents inside of this one or names that no session has a use for.
     ``holes``: structs are left out between others. ``types``: the shared types made here. ``put``: where each struct
     stands that does not simply go on behind its client's last. ``pairs``: the second halves of surrogate pairs.
     ``gone``: first and last unit of what was deleted. ``rest``: where the deletions begin.
@@ -111,7 +110,7 @@ def deletions(update: bytes, begin: int) -> Iterator[tuple[int, Numbers, Numbers
         raise Malformed("something follows its end")
 
 
-def _clients(update: bytes, begin: int) -> int:
+def deleted_clients(update: bytes, begin: int) -> int:
     """How many clients' text is deleted, as the update says. Raises Malformed."""
     reader = Reader(update)
     reader.position = begin
@@ -124,7 +123,7 @@ def _clients(update: bytes, begin: int) -> int:
 def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
     """Whether an update deletes what another, of no structs at all, does not. Raises Malformed."""
     deleted = {client: (first, end) for client, first, end in deletions(known, 1)}
-    if _clients(update, rest) > len(deleted):
+    if deleted_clients(update, rest) > len(deleted):
         return True
     for client, first, end in deletions(update, rest):
         if client not in deleted:
@@ -135,111 +134,6 @@ def deletes_more(update: bytes, rest: int, known: bytes) -> bool:
         if (at < 0).any() or (ends[at] < end).any():
             return True
     return False
-
-
-def waiting(update: bytes, rest: int, clocks: dict[int, int]) -> int:
-    """Bytes, at most, of deletions of what is not written yet: they wait for it. Raises Malformed."""
-    return sum(2 * MAX_INTEGER_BYTES * int((end > clocks.get(client, 0)).sum()) for client, _, end in deletions(update, rest))
-
-
-# Client -> the clocks of its surrogate pairs' second halves, in order.
-Pairs: TypeAlias = "dict[int, array[int]]"
-
-
-def _collect(pairs: Pairs, places: list[Place] | None) -> Pairs:
-    for client, clock in places or ():
-        known = pairs.setdefault(client, array("q"))
-        if not known or clock > known[-1]:
-            known.append(clock)
-    return pairs
-
-
-def _is_inside(pairs: Pairs, place: Place) -> bool:
-    known = pairs.get(place[0], ())
-    at = bisect_left(known, place[1])
-    return at < len(known) and known[at] == place[1]
-
-
-def _any_inside(pairs: Pairs, client: int, clocks: Numbers) -> bool:
-    if client not in pairs:
-        return False
-    known = np.frombuffer(pairs[client], np.int64)
-    at = np.searchsorted(known, clocks)
-    return bool((known[np.minimum(at, len(known) - 1)] == clocks).any())
-
-
-class Index:
-    """Of a document: client -> clock, its shared types, and where its surrogate pairs are. What updates are checked against."""
-
-    def __init__(self, whole: Structs) -> None:
-        self.clocks: dict[int, int] = {}
-        self._types: set[Place] = set()
-        self._holders = Holders()
-        self._pairs: Pairs = {}
-        # Client -> first and last unit of each deletion, in turn: something may have been a shared type once.
-        self._gone: dict[int, array[int]] = {}
-        self.add(whole)
-
-    def add(self, taken: Structs) -> None:
-        """What the document has taken in, each client's structs in order."""
-        if taken.put:
-            self._holders.add(taken.put, taken.end, self.clocks)
-        self.clocks |= taken.end
-        if taken.types:
-            self._types.update(taken.types)
-        _collect(self._pairs, taken.pairs)
-        for client, first, last in taken.gone or ():
-            gone = self._gone.setdefault(client, array("q"))
-            if not gone or first > gone[-1]:
-                gone.extend((first, last))
-
-    def has_hole_before(self, new: Structs) -> bool:
-        for client, clock in new.first.items():
-            if clock > self.clocks.get(client, 0):
-                return True
-        return new.holes
-
-    def check(self, update: bytes, new: Structs) -> None:
-        """Raises Malformed where the update does what no text can stand."""
-        if new.foreign:
-            raise Malformed("shared types of XML, and documents inside of the document, have no use here")
-        # Each of them takes its time.
-        if (clients := _clients(update, new.rest)) > len(self.clocks) + len(new.end) + UNKNOWN_CLIENTS:
-            raise Malformed("it deletes what others wrote who are not known")
-        # Read to its end also where it deletes nothing: what is refused is refused before it is applied.
-        gone = list(deletions(update, new.rest)) if clients or len(update) > new.rest + 1 else []
-        made = set(new.types or ())
-        for *_, holder in new.put or ():
-            if holder and isinstance(place := holder[0], tuple):
-                known = place in self._types or place in made or place[1] >= self.clocks.get(place[0], 0)
-                if not known and not self._was_deleted(place):
-                    raise Malformed("something is put into what cannot hold it")
-        if new.put and not self._holders.takes(new.put, new.end, self.clocks):
-            raise Malformed("something is put between two that do not stand in the same text")
-        if self._pairs or new.pairs:
-            both = (self._pairs, _collect({}, new.pairs))
-            if any(_is_inside(pairs, place) for place in self._cuts(new) for pairs in both) or any(
-                _any_inside(pairs, client, np.concatenate(ends)) for client, *ends in gone for pairs in both
-            ):
-                raise Malformed("it cuts a character in two")
-
-    def _cuts(self, new: Structs) -> Iterator[Place]:
-        """The units that something is put before."""
-        for _, _, left, right, _ in new.put or ():
-            if left:
-                yield left[0], left[1] + 1
-            if right:
-                yield right
-        # Where something that is known already goes on with what is new.
-        yield from ((client, self.clocks[client]) for client in new.first if client in self.clocks)
-
-    def _was_deleted(self, place: Place) -> bool:
-        gone = self._gone.get(place[0])
-        if gone is None:
-            return False
-        at = bisect_left(gone, place[1])
-        # At a last unit, or between a first one and its last.
-        return at < len(gone) and (gone[at] == place[1] or at % 2 == 1)
 
 
 def _more(known: list[T] | None, new: list[T]) -> list[T]:
@@ -270,8 +164,10 @@ class UpdateReader(Reader):
         self.skip(self.integer())
 
     def name(self) -> bytes:
-        begin = self.position
-        self.string()
+        length, begin = self.integer(), self.position
+        self.skip(length)
+        # Each comparison of two takes as long as they are.
+        self.out.foreign |= length > MAX_NAME
         return self.data[begin : self.position]
 
     def text(self, client: int, clock: int) -> int:
@@ -306,7 +202,7 @@ class UpdateReader(Reader):
                 if not length:
                     raise Malformed("a struct has no length")
                 clock += length
-            if clock > SAFE_INTEGER:
+            if clock > MAX_CLOCK:
                 raise Malformed("a clock is too large")
             out.end[client] = clock
         out.rest = self.position
@@ -319,7 +215,9 @@ class UpdateReader(Reader):
         if kind in (GC, SKIP) and info != kind:
             raise Malformed("what is gone stands beside nothing")
         if kind == GC:
-            self.out.put = _more(self.out.put, [(client, clock, None, None, None)])
+            # One for all of a row: they can be very many.
+            if not self.out.put or self.out.gone is None or self.out.gone[-1][::2] != (client, clock - 1) or self.out.put[-1][2:] != GONE:
+                self.out.put = _more(self.out.put, [(client, clock, *GONE)])
             return self.deleted(client, clock)
         if kind == SKIP:
             self.out.holes = True

@@ -48,8 +48,9 @@ def call(*command: str | Path) -> int:
         return process.wait()
     except BaseException:
         if process:
-            process.terminate()
-            process.wait()
+            with steps.stops_later():
+                process.terminate()
+                process.wait()
         raise
 
 

@@ -177,7 +177,8 @@ def run(
             if process:
                 with stops_later():
                     _end(process)
-                    reader.join(timeout=5)
+                    if reader.ident:
+                        reader.join(timeout=5)
     if process.returncode:
         _failed(step, log, beginning)
 
@@ -187,15 +188,15 @@ def stops_later() -> Iterator[None]:
     """Whoever stops us in here is heard at its end: a process whose start is broken off has nobody who knows of it and could end it."""
     came: dict[int, FrameType | None] = {}
     usual = {number: handler for number in STOPS if callable(handler := signal.getsignal(number))}
-    for number in usual:
-        signal.signal(number, came.__setitem__)
     try:
+        for number in usual:
+            signal.signal(number, came.__setitem__)
         yield
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
-    for stop, frame in came.items():
-        usual[signal.Signals(stop)](stop, frame)
+        for stop, frame in came.items():
+            usual[signal.Signals(stop)](stop, frame)
 
 
 def _watch(process: "subprocess.Popen[str]", latest: Callable[[], str]) -> None:

@@ -20,6 +20,7 @@ from editor import messages, protocol, rooms, storage, updates, wire
 from editor.consumers import Connection
 from editor.document import Document, new_document
 from editor.engines import Engines
+from editor.index import Index
 from editor.members import Person
 from editor.models import Session
 from editor.pace import Pace
@@ -90,7 +91,7 @@ class Bench:
         row = Session(id="fuzz", title="", lineage="1", expires_at=datetime.now(UTC))
         text = "".join(f"line {number} é😀\n" for number in range(40))
         document = new_document((("a.py", text), ("b.md", "# B\n")))
-        self.room = Room(row, document, updates.Index(updates.structs(document)), {}, limits())
+        self.room = Room(row, document, Index(updates.structs(document)), {}, limits())
         engines = Engines(Silent())  # type: ignore[arg-type]
         self.live = LiveRoom(self.room, Runs(self.room, engines, [], Pace(300), Queue(4)), Warming(self.room, engines.fast))
         self.room.on_broken = lambda: self.codes.update(("broken",))

@@ -13,6 +13,7 @@ import pytest
 from editor import storage, updates
 from editor.document import new_document
 from editor.engines import Engines
+from editor.index import Index
 from editor.members import Member, Person
 from editor.models import Session
 from editor.pace import Pace
@@ -86,7 +87,7 @@ class Table:
     def __init__(self, engine: Puppet, queue: Queue, text: str = FUNCTIONS, session: str = "s") -> None:
         row = Session(id=session, title="", lineage="1", expires_at=datetime.now(UTC))
         document = new_document([("a.py", text)])
-        self.room = Room(row, document, updates.Index(updates.structs(document)), {}, limits())
+        self.room = Room(row, document, Index(updates.structs(document)), {}, limits())
         self.runs = Runs(self.room, Engines(engine), [], Pace(300), queue)  # type: ignore[arg-type]
         (self.file,) = self.room.document.files()
         self.ears: dict[str, Ears] = {}

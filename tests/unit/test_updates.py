@@ -9,7 +9,8 @@ from pycrdt import Doc, Map, Text
 
 from editor import wire
 from editor.document import Document
-from editor.updates import Index, Malformed, deletes_more, structs
+from editor.index import Index, Missing
+from editor.updates import Malformed, deletes_more, structs
 from tests.conftest import state_clocks
 
 PARTS = st.sampled_from(["a", "bc\n", "é", "漢字", "😀", "e\u0301", "👩\u200d🚀", "x" * 200])
@@ -41,7 +42,6 @@ def test_the_index_agrees_with_the_library(parts: list[tuple[float, str, bool]])
     index = Index(structs(b"\x00\x00"))
     for update in made:
         found = structs(update)
-        assert not index.has_hole_before(found)
         index.check(update, found)
         index.add(found)
     assert index.clocks == state_clocks(doc)
@@ -54,8 +54,9 @@ def test_the_index_agrees_with_the_library(parts: list[tuple[float, str, bool]])
 def test_an_update_that_builds_on_one_that_never_came_is_seen() -> None:
     made, _ = editing([(0, "a", False), (0, "b", False)])
     index = Index(structs(made[0]))
-    assert not index.has_hole_before(structs(made[1]))
-    assert index.has_hole_before(structs(made[2]))
+    index.check(made[1], structs(made[1]))
+    with pytest.raises(Missing):
+        index.check(made[2], structs(made[2]))
 
 
 def deletion(client: int, clock: int, length: int) -> bytes:
@@ -233,15 +234,100 @@ def test_nothing_stands_between_two_texts() -> None:
     both = b"\x01\x02\x05\x00" + b"\x84" + wire.integer(one) + b"\x04\x01x" + b"\xc4\x05\x00" + wire.integer(other) + b"\x04\x01y" + b"\x00"
     with pytest.raises(Malformed, match="the same text"):
         index.check(both, structs(both))
-    index.check(both, structs(both.replace(b"\xc4\x05\x00" + wire.integer(other), b"\xc4\x05\x00" + wire.integer(one))))
+    fitting = both.replace(b"\xc4\x05\x00" + wire.integer(other), b"\xc4\x05\x00" + wire.integer(one))
+    index.check(fitting, structs(fitting))
 
 
-def test_two_that_stand_beside_each_other_hold_nobody_up() -> None:
+def test_two_that_each_stand_beside_the_other_hold_nobody_up() -> None:
     made, _ = editing([])
     index = Index(structs(made[0]))
-    update = b"\x02" + b"\x01\x06\x00\xc4\x05\x00\x05\x00\x01x" + b"\x01\x05\x00\xc4\x06\x00\x06\x00\x01x" + b"\x00"
-    index.check(update, structs(update))
-    index.add(structs(update))
+    for update in (
+        b"\x02" + b"\x01\x06\x00\xc4\x05\x00\x05\x00\x01x" + b"\x01\x05\x00\xc4\x06\x00\x06\x00\x01x" + b"\x00",
+        b"\x01\x01\x05\x00\x84\x05\x00\x01x" + b"\x00",
+        b"\x01\x02\x05\x00\x84\x05\x01\x01x\x04\x01\x01f\x01y" + b"\x00",
+    ):
+        with pytest.raises(Malformed, match="comes after it"):
+            index.check(update, structs(update))
+
+
+def test_what_the_library_would_keep_until_more_comes_is_missing() -> None:
+    made, _ = editing([])
+    index = Index(structs(made[0]))
+    (client,) = index.clocks
+    end, c = index.clocks[client], wire.integer(client)
+    for update in (
+        b"\x01\x01\x05\x00\x84" + c + wire.integer(end) + b"\x01x\x00",  # behind what is not here
+        b"\x01\x01\x05\x00\x44" + c + wire.integer(end) + b"\x01x\x00",  # before it
+        b"\x01\x01\x05\x00\x04\x00" + c + wire.integer(end) + b"\x01x\x00",  # in it
+        b"\x01\x01\x05\x00\x84\x07\x00\x01x\x00",  # behind what nobody knows wrote
+        deletion(client, end, 1),
+        deletion(client, 3, end),
+        deletion(7, 0, 1),  # of a character that somebody will write
+    ):
+        with pytest.raises(Missing):
+            index.check(update, structs(update))
+
+
+def test_something_is_put_only_into_what_the_same_update_makes() -> None:
+    made, _ = editing([])
+    index = Index(structs(made[0]))
+    (client,) = index.clocks
+    text = b"\x04\x00" + wire.integer(client) + b"\x02\x01Q"  # in the text
+    into = b"\x04\x00\x05\x00\x01R"  # in that
+    for update in (
+        b"\x01\x02\x05\x00" + text + into + b"\x00",
+        # What has been a letter of the text for long is said to be a map now.
+        b"\x02\x01"
+        + wire.integer(client)
+        + b"\x03"
+        + b"\x27\x01\x05files\x01m\x01"
+        + b"\x01\x05\x00\x04\x00"
+        + wire.integer(client)
+        + b"\x03\x01R\x00",
+    ):
+        with pytest.raises(Malformed, match="cannot hold"):
+            index.check(update, structs(update))
+
+
+def test_what_is_here_in_part_goes_on_where_it_is() -> None:
+    made, _ = editing([])
+    index = Index(structs(made[0]))
+    (client,) = index.clocks
+    end, c = index.clocks[client], wire.integer(client)
+    text = b"\x00" + c + b"\x02"
+    length = wire.integer(end - 3 + 2)
+    rest = length + b"x" * (end - 3 + 2) + b"\x00"
+    head = b"\x01\x01" + c + b"\x03"
+    # The text's own again, with two letters more; and the same in the map, and behind one of the map.
+    for beginning, fits in ((b"\x04" + text, True), (b"\x24\x01\x05files\x01f", False), (b"\x84" + c + b"\x00", False)):
+        update = head + beginning + rest
+        if fits:
+            index.check(update, structs(update))
+        else:
+            with pytest.raises(Malformed, match="the same text"):
+                index.check(update, structs(update))
+
+
+def test_what_is_known_may_come_again() -> None:
+    """A queued update follows a sync step 2 that held it; meanwhile its author has written on in another file."""
+    doc: Doc = Doc()
+    made: list[bytes] = []
+    subscription = doc.observe(lambda event: made.append(bytes(event.update)))
+    files = doc.get("files", type=Map)
+    for file in "fg":
+        files[file] = Map({"path": file, "text": Text("some")})
+    for file in "fggfgf":
+        files[file]["text"].insert(2, "Q")
+        files[file]["text"].insert(1, "Z")
+    doc.unobserve(subscription)
+    index = Index(structs(b"\x00\x00"))
+    for update in made:
+        index.check(update, structs(update))
+        index.add(structs(update))
+    whole = Index(structs(bytes(doc.get_update())))
+    for update in made:
+        index.check(update, structs(update))
+        whole.check(update, structs(update))
 
 
 def test_what_follows_the_end_is_seen_before_it_is_applied() -> None:
@@ -276,7 +362,6 @@ def test_what_people_write_at_the_same_time_is_taken(steps: list[tuple[str, int,
     def meet(doc: Doc) -> None:
         update = bytes(doc.get_update(server.state_vector()))
         found = structs(update)
-        assert not server.index.has_hole_before(found)
         server.index.check(update, found)
         server.apply(update, None)
         doc.apply_update(server.diff())
