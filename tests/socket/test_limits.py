@@ -74,8 +74,8 @@ async def test_a_document_that_is_full_says_so_and_takes_deletions(strict: Serve
     assert strict.text(session, "a") == ""
 
 
-async def test_updates_that_wait_for_others_count_as_well(strict: Server) -> None:
-    """A hole that is never filled would otherwise be memory without a limit."""
+async def test_updates_that_build_on_what_never_came_are_kept_nowhere(strict: Server) -> None:
+    """They would be memory without a limit, and come in later unseen. What they lack brings them in with it."""
     session = strict.session(("a", ""))
     lacking: Doc = Doc()
     lacking.get("elsewhere", type=Text).insert(0, "what nobody else ever gets")
@@ -87,13 +87,19 @@ async def test_updates_that_wait_for_others_count_as_well(strict: Server) -> Non
         known = doc.get_state()
         text.insert(4, "y" * 10_000)
         waiting.append(doc.get_update(known))
-    async with join(strict, session, name="Ada") as ada:
+    async with join(strict, session, name="Ada") as ada, join(strict, session, name="Bob") as bob:
+        await ada.ready("a")
+        await bob.ready("a")
         for update in waiting:
             ada.send_bytes(wire.update(update))
-        await ada.message("error", code="too_large")
-        await ada.wait(lambda: ada.closed)
-    async with join(strict, session, name="Bob") as bob:
-        await bob.ready("a")
+        ada.text_of("a").insert(0, "still here")
+        await bob.wait(lambda: str(bob.text_of("a")) == "still here")
+        ada.send_bytes(wire.update(lacking.get_update()))
+        ada.text_of("a").insert(0, "and ")
+        await bob.wait(lambda: str(bob.text_of("a")) == "and still here")
+        assert len(bob.doc.get_update()) < 1000
+        ada.send_bytes(wire.sync_step2(bytes(doc.get_update())))
+        await bob.wait(lambda: len(bob.doc.get_update()) > 10_000)
 
 
 def test_a_request_that_is_too_large_is_told_the_limit(strict: Server) -> None:
