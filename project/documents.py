@@ -29,6 +29,9 @@ def protocol_text() -> str:
         "refused (`bad_frame`), and whoever goes on has another text than everybody else; so a client that compares texts compares whole characters, and one "
         "that has been refused so gives its copy up and reads the session anew. Shared types other than maps, arrays and texts are refused as well.",
         "",
+        "An update that builds on, or deletes, what the server does not have is not taken. The server asks with sync step 1, and the answer is to hold both; "
+        "a stock client gives it by itself. What is known already may come again.",
+        "",
     ]
     for title, known in (("To the server", messages.TO_SERVER), ("To the client", outgoing.TO_CLIENT)):
         out += [f"## {title}", ""]
