@@ -8,34 +8,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-# A client's id and a clock: one unit of what that client wrote.
-Place = tuple[int, int]
-# A root type's name or the place of a shared type, and the key where that is a map.
-Holder: TypeAlias = "tuple[bytes | Place, bytes | None]"
-# Client and clock; what it stands behind and before; without these what it was put into. Nothing of all: it is gone.
-Put: TypeAlias = "tuple[int, int, Place | None, Place | None, Holder | None]"
+from editor.updates import Holder, Malformed, Place, Put, places
+
 Clocks: TypeAlias = Mapping[int, int]
 
 ELSEWHERE = "something is put between two that do not stand in the same text"
-
-
-class Misplaced(Exception):
-    """No document that works has this; the text says why."""
-
-
-def places(put: Put) -> Iterator[Place]:
-    """What has to be in a document before this can be."""
-    _, _, left, right, holder = put
-    if left:
-        yield left
-    if right:
-        yield right
-    if holder and isinstance(holder[0], tuple):
-        yield holder[0]
 
 
 class Holders:
@@ -53,20 +34,11 @@ class Holders:
         return self._holders[place[0]][at - 1] if at else None
 
     def check(self, new: Sequence[Put], end: Clocks, known: Clocks) -> None:
-        """``end``: behind the last of what is new; ``known``: of what is here. All that it names is one or the other. Raises Misplaced."""
-        if len(new) == 1 and (beside := self._typed(new[0], known)):
-            if not _fits(*beside):
-                raise Misplaced(ELSEWHERE)
-        else:
-            self._checked = Batch(self, new, end, known)
+        """``end``: behind the last of what is new; ``known``: of what is here. All that it names is one or the other. Raises Malformed."""
+        self._checked = Batch(self, new, end, known)
 
     def add(self, taken: Sequence[Put], end: Clocks, known: Clocks) -> None:
         """What the document has taken in; ``known`` is what it held before."""
-        if len(taken) == 1 and (beside := self._typed(taken[0], known)):
-            client, clock, *_ = taken[0]
-            row = self._starts.setdefault(client, array("q"))
-            _note(row, self._holders.setdefault(client, []), clock, beside[0] if beside[1] else None)
-            return
         batch = self._checked
         if batch is None or batch.put is not taken:
             batch = Batch(self, taken, end, known, strict=False)
@@ -75,29 +47,11 @@ class Holders:
             self._starts.setdefault(client, array("q")).extend(starts)
             self._holders.setdefault(client, []).extend(batch.holders[client])
 
-    def _typed(self, put: Put, known: Clocks) -> tuple[Holder | None, Holder | None] | None:
-        """What is behind and before something new, where both are here: a keystroke within a text."""
-        client, clock, left, right, _ = put
-        if left and right and clock == known.get(client, 0) and left[1] < known.get(left[0], 0) and right[1] < known.get(right[0], 0):
-            return self.of(left), self.of(right)
-        return None
-
-
-def _fits(behind: Holder | None, before: Holder | None) -> bool:
-    """Before one of a map nothing stands: there is no order."""
-    return not before or (before[1] is None and (not behind or behind == before))
-
-
-def _note(starts: MutableSequence[int], holders: list[Holder | None], clock: int, holder: Holder | None) -> None:
-    if not holders or holders[-1] != holder:
-        starts.append(clock)
-        holders.append(holder)
-
 
 class Batch:
     """What comes together, put in one after the other as soon as all that it stands beside is there.
 
-    Raises Misplaced where that never is, or where it stands beside what it cannot; ``strict`` False: of such a one nobody knows.
+    Raises Malformed where that never is, or where it stands beside what it cannot; ``strict`` False: of such a one nobody knows.
     """
 
     def __init__(self, before: Holders, put: Sequence[Put], end: Clocks, known: Clocks, strict: bool = True) -> None:
@@ -118,7 +72,7 @@ class Batch:
             while waiting and waiting[0][0] < self._in[client]:
                 todo.append(heappop(waiting)[1])
         if strict and any(self._rows.values()):
-            raise Misplaced("something stands beside what comes after it")
+            raise Malformed("something stands beside what comes after it")
 
     def _advance(self, client: int) -> None:
         row, known = self._rows[client], self._known.get(client, 0)
@@ -141,11 +95,12 @@ class Batch:
             # The rest goes on behind what is here, and where that is.
             here = self._before.of((client, known - 1))
             if self._strict and here and any(other and other != here for other in (behind, before, holder)):
-                raise Misplaced(ELSEWHERE)
+                raise Malformed(ELSEWHERE)
             return
-        if not _fits(behind, before):
+        # Before one of a map nothing stands: there is no order.
+        if before and (before[1] is not None or (behind and behind != before)):
             if self._strict:
-                raise Misplaced(ELSEWHERE)
+                raise Malformed(ELSEWHERE)
             behind = None
         if left and right:
             # Beside what is gone it is gone too.
@@ -154,11 +109,11 @@ class Batch:
             behind = behind or before
         else:
             behind = holder
-        if client not in self.starts:
-            self.starts[client], self.holders[client] = [], []
-            if known and self._before.of((client, known - 1)) == behind:
-                return
-        _note(self.starts[client], self.holders[client], clock, behind)
+        starts = self.starts.setdefault(client, [])
+        holders = self.holders.setdefault(client, [])
+        if behind != (holders[-1] if holders else self._before.of((client, known - 1))):
+            starts.append(clock)
+            holders.append(behind)
 
     def _clock(self, client: int) -> int:
         return self._in[client] if client in self._in else self._known.get(client, 0)

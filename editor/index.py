@@ -1,7 +1,8 @@
 """Whether an update may be applied to a document, by what is known of that.
 
 pycrdt is quick and takes nearly everything: a change that cuts a character in two loses the text behind it, and what
-builds on something that never came waits inside, unseen, and is not looked at again when that comes. What passes here is what a client that works could have sent.
+builds on something that never came waits inside, unseen, and is not looked at again when that comes. What passes here
+is what a client that works could have sent.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from editor.holders import Holders, Misplaced, Place, places
-from editor.updates import MAX_NAME, Malformed, Numbers, Structs, deleted_clients, deletions
+from editor.holders import Holders
+from editor.updates import MAX_NAME, Malformed, Numbers, Place, Structs, deleted_clients, deletions, places
 
 # Whom nobody here knows may have written what an update deletes: a few, which come with the answer to our question.
 UNKNOWN_CLIENTS = 1000
@@ -28,8 +29,8 @@ class Missing(Exception):
 Pairs: TypeAlias = "dict[int, array[int]]"
 
 
-def _collect(pairs: Pairs, places: list[Place] | None) -> Pairs:
-    for client, clock in places or ():
+def _collect(pairs: Pairs, more: list[Place] | None) -> Pairs:
+    for client, clock in more or ():
         known = pairs.setdefault(client, array("q"))
         if not known or clock > known[-1]:
             known.append(clock)
@@ -127,19 +128,14 @@ class Index:
     def _check_holders(self, new: Structs) -> None:
         if not new.put:
             return
-        made = gone = None
-        for *_, holder in new.put:
-            if holder and isinstance(place := holder[0], tuple) and place not in self._types:
-                if made is None:
-                    made, gone = set(new.types or ()), _ranges({}, new.gone)
-                # Of what is here already an update tells nothing new.
-                is_new = place[1] >= self.clocks.get(place[0], 0)
-                if not (is_new and place in made) and not _is_within((gone or {}) if is_new else self._gone, place):
-                    raise Malformed("something is put into what cannot hold it")
-        try:
-            self._holders.check(new.put, new.end, self.clocks)
-        except Misplaced as fault:
-            raise Malformed(str(fault)) from None
+        into = [holder[0] for *_, holder in new.put if holder and isinstance(holder[0], tuple)]
+        made, gone = (set(new.types or ()), _ranges({}, new.gone)) if into else (set(), {})
+        for place in into:
+            # Of what is here already an update tells nothing new.
+            types, deleted = (made, gone) if place[1] >= self.clocks.get(place[0], 0) else (self._types, self._gone)
+            if place not in types and not _is_within(deleted, place):
+                raise Malformed("something is put into what cannot hold it")
+        self._holders.check(new.put, new.end, self.clocks)
 
     def _cuts(self, new: Structs) -> Iterator[Place]:
         """The units that something is put before."""

@@ -61,7 +61,7 @@ class Room:
         self.peers = Peers(self._flush_soon)
         self._answers = Answers(self.document, self.send)
         self.context = Context(self.document, self.peers.states, self._loop.time)
-        # Bytes of the document, and of updates that wait in it for others that never came.
+        # Bytes, at most: the document's, when it was last looked at, and of all that has come since.
         self._size = len(document)
         self._changes: list[tuple[Any, bytes]] = []
         self._flushing = False
@@ -284,7 +284,7 @@ class Room:
             self._flush_soon()
 
     def _ask_for_what_is_missing(self, member: Member, frame: wire.Update) -> None:
-        """An update that builds on others of its client that never came, as after a refused one. Its answer brings it again."""
+        """An update that builds on others that never came, as after a refused one of its client. The answer brings both."""
         if frame.step2:
             raise ProtocolError("bad_frame", "The update builds on others that are not in it.")
         member.held += 1

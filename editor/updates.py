@@ -15,7 +15,6 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from editor.holders import Holder, Place, Put
 from editor.messages import SAFE_INTEGER
 from editor.wire import MAX_INTEGER_BYTES, Reader, WireError
 
@@ -33,6 +32,12 @@ ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 GONE = (None, None, None)
 
 T = TypeVar("T")
+# A client's id and a clock: one unit of what that client wrote.
+Place = tuple[int, int]
+# A root type's name or the place of a shared type, and the key where that is a map.
+Holder: TypeAlias = "tuple[bytes | Place, bytes | None]"
+# Client and clock; what it stands behind and before; without these what it was put into. Nothing of all: it is gone.
+Put: TypeAlias = "tuple[int, int, Place | None, Place | None, Holder | None]"
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -41,6 +46,17 @@ CUT_OFF = "the update is cut off"
 
 class Malformed(Exception):
     """No client that works would have sent this; the text says why."""
+
+
+def places(put: Put) -> Iterator[Place]:
+    """What has to be in a document before this can be."""
+    _, _, left, right, holder = put
+    if left:
+        yield left
+    if right:
+        yield right
+    if holder and isinstance(holder[0], tuple):
+        yield holder[0]
 
 
 class Structs:
@@ -216,7 +232,8 @@ class UpdateReader(Reader):
             raise Malformed("what is gone stands beside nothing")
         if kind == GC:
             # One for all of a row: they can be very many.
-            if not self.out.put or self.out.gone is None or self.out.gone[-1][::2] != (client, clock - 1) or self.out.put[-1][2:] != GONE:
+            goes_on = self.out.gone and self.out.gone[-1][::2] == (client, clock - 1)
+            if not (goes_on and self.out.put and self.out.put[-1][2:] == GONE):
                 self.out.put = _more(self.out.put, [(client, clock, *GONE)])
             return self.deleted(client, clock)
         if kind == SKIP:
