@@ -196,7 +196,9 @@ class Client:
     def send(self, kind: str, **fields: Any) -> None:
         self._outgoing.put_nowait(json.dumps({"type": kind, **fields}))
 
-    def send_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes, updates: int = 0) -> None:
+        """``updates``: how many of those that "saved" counts it is."""
+        self._updates += updates
         self._outgoing.put_nowait(data)
 
     async def message(self, kind: str, after: int = 0, **fields: Any) -> dict[str, Any]:

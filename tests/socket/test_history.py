@@ -49,9 +49,11 @@ async def type_in(client: Client, path: str, text: str) -> None:
 async def test_every_version_can_be_seen_again_with_its_author(server: Server) -> None:
     session = server.session(("a.txt", "one\n"))
     async with join(server, session, name="Ada") as ada, join(server, session, name="Bob") as bob:
-        for client, text in ((ada, "two\n"), (bob, "drei 😀\n")):
-            await client.ready("a.txt")
-            await type_in(client, "a.txt", text)
+        await ada.ready("a.txt")
+        await type_in(ada, "a.txt", "two\n")
+        await bob.ready("a.txt")
+        await bob.wait(lambda: str(bob.text_of("a.txt")) == "one\ntwo\n")
+        await type_in(bob, "a.txt", "drei 😀\n")
         authors = {ada.doc.client_id: "Ada", bob.doc.client_id: "Bob"}
     overview = get(server, session, "history").json()
     assert [segment["id"] for segment in overview["segments"]] == ["live"]

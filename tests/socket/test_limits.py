@@ -149,7 +149,7 @@ async def test_coming_back_again_and_again_fills_nothing(strict: Server) -> None
         known = ada.doc.get_update(ada.doc.get_state())
         assert len(known) > 1000
         for _ in range(70):
-            ada.send_bytes(wire.sync_step2(known))
+            ada.send_bytes(wire.sync_step2(known), updates=1)
         text.insert(0, "and still there is room")
         await ada.all_saved()
     assert strict.text(session, "a").startswith("and still")

@@ -108,7 +108,7 @@ async def test_a_role_is_changed_under_somebody_who_writes(server: Server) -> No
         await vic.ready("a.txt")
         with vic.doc.transaction():
             vic.text_of("a.txt").insert(0, "yes ")
-        await vic.wait(lambda: any(m["type"] == "saved" and m["updates"] for m in vic.messages))
+        await vic.all_saved()
         assert server.text(session, "a.txt") == "yes text\n"
         # What was refused meanwhile is asked for: what they write next builds on it.
         await host.call("PATCH", f"/participants/{me}", role="editor")

@@ -28,7 +28,8 @@ async def test_a_question_is_answered_to_everybody_and_edits_nothing(chatting_se
             ada.send("run.stop", run=run)
             finished = await grace.message("run.finished", run=run)
             card = await grace.message("run.card", run=run)
-            await later.message("run.card", run=run)
+            for other in (later, ada):
+                await other.message("run.card", run=run)
             assert heard(later, run) == card["text"]
         assert finished["outcome"] == "stopped"
         assert card["text"] == heard(grace, run) == heard(ada, run)

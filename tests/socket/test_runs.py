@@ -55,6 +55,7 @@ async def test_somebody_else_stops_a_run_and_nothing_lands_afterwards(chatting_s
     session = chatting_server.session(("a.py", "x = 1\ny = 2\n"))
     async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
         file = await ada.ready("a.py")
+        await grace.ready("a.py")
         ada.send("run.start", instruction="write something long", file=file)
         run = (await grace.message("run.started"))["run"]
         await grace.wait(lambda: len(str(grace.text_of("a.py"))) > 60)
@@ -80,6 +81,7 @@ async def test_a_steer_keeps_what_stands_and_goes_on(chatting_server: Server) ->
     session = chatting_server.session(("a.py", "x = 1\n"))
     async with join(chatting_server, session) as ada, join(chatting_server, session, name="Grace") as grace:
         file = await ada.ready("a.py")
+        await grace.ready("a.py")
         ada.send("run.start", instruction="write something", file=file)
         first = (await grace.message("run.started"))["run"]
         await grace.wait(lambda: str(grace.text_of("a.py")).count("\n") > 2)
@@ -405,6 +407,7 @@ async def test_a_retry_undoes_the_run_and_goes_to_the_same_lines(server: Server)
     session = server.session(("greet.py", "x = 1\n\n\n" + GREET + "\n\ny = 2\n"))
     async with join(server, session) as ada, join(server, session, name="Grace") as grace:
         file = await ada.ready("greet.py")
+        await grace.ready("greet.py")
         ada.send("run.start", instruction=DOCSTRING, file=file)
         first = (await ada.message("run.card"))["run"]
         then = server.text(session, "greet.py")
