@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db.models import F
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.utils import timezone
 from editor import protocol, storage, updates
 from editor.authors import Entry
 from editor.cards import CARDS
+from editor.deliveries import Deliveries, soon
 from editor.dismissal import dismiss
 from editor.document import BadUpdate
 from editor.engines import Deep, Engines, public_model
@@ -30,6 +31,8 @@ from editor.warming import Warming
 from inference.api import Engine, ModelInfo
 
 log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 IDLE_S = 60.0
 SWEEP_S = 3600.0
@@ -47,6 +50,17 @@ class LiveRoom:
         self.room = room
         self.runs = runs
         self.warming = warming
+
+
+def _whole(decide: Callable[Concatenate[Rooms, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Rooms, P], Coroutine[Any, Any, T]]:
+    """It is done to its end, also where whoever asked has gone meanwhile, which cancels their request:
+    half of it would be true in the database and for nobody who is here."""
+
+    @wraps(decide)
+    async def decided(self: Rooms, /, *arguments: P.args, **named: P.kwargs) -> T:
+        return await asyncio.shield(self._going_on(decide(self, *arguments, **named)))
+
+    return decided
 
 
 class Rooms:
@@ -69,7 +83,7 @@ class Rooms:
         self._loading: dict[str, asyncio.Task[LiveRoom]] = {}
         self._live: dict[str, LiveRoom] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._epochs: dict[str, int] = {}
         self._chores: list[asyncio.Task[None]] = []
         self._pace = Pace(limits.draft_ms)
@@ -90,7 +104,7 @@ class Rooms:
             if deep := self._engines.deep:
                 deep.engine.watch(self._deep_changed)
             storage.writer.deliver = Deliveries(loop).take
-            storage.writer.on_failing = lambda failing, message: _soon(loop, self._set_failing, failing, message)
+            storage.writer.on_failing = lambda failing, message: soon(loop, self._set_failing, failing, message)
         return self._engines
 
     def start(self) -> None:
@@ -119,6 +133,7 @@ class Rooms:
 
     # What hosts decide: first in the database, then for those who are here. Each raises KeyError for what is not there.
 
+    @_whole
     async def change(self, session: str, changes: dict[str, object]) -> Session:
         """``title``, ``viewers_may_stop`` and ``drafts``."""
         row = await storage.call(lambda: _update(session, changes))
@@ -128,6 +143,7 @@ class Rooms:
             live.runs.drafts.settle()
         return row
 
+    @_whole
     async def rotate(self, session: str, link: str, keep: str | None) -> Session:
         """Replaces a link's token. Whoever used the old one is closed with 4410, but for the participant ``keep``."""
         row = await storage.call(lambda: _rotate(session, link, keep))
@@ -135,6 +151,7 @@ class Rooms:
         self._dismiss(session, lambda person: person.link == link and person.id != keep, protocol.LINK_ROTATED)
         return row
 
+    @_whole
     async def set_role(self, session: str, participant: str, role: str) -> None:
         await storage.call(lambda: _update_participant(session, participant, role=role))
         self._changed(session)
@@ -143,17 +160,26 @@ class Rooms:
             if not may(role, "instruct"):
                 self._dismiss(session, lambda person: person.id == participant)
 
+    @_whole
     async def remove(self, session: str, participant: str) -> None:
         await storage.call(lambda: _update_participant(session, participant, removed=True))
         self._changed(session)
         self._dismiss(session, lambda person: person.id == participant, protocol.FORBIDDEN)
 
+    @_whole
     async def end(self, session: str) -> None:
         """Ends a session and deletes its data."""
         await storage.call(lambda: Session.objects.filter(pk=session).delete())
         # Not before it is true: where nothing can be written, it goes on.
         self._changed(session)
         self._drop(session, protocol.NOT_FOUND)
+
+    def _going_on(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """The loop alone would forget a task that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _changed(self, session: str) -> None:
         self._epochs[session] = self.epoch(session) + 1
@@ -271,9 +297,7 @@ class Rooms:
         del self._live[session]
         live.runs.close()
         live.room.flush()
-        task = asyncio.get_running_loop().create_task(self._put_away(session))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._going_on(self._put_away(session))
 
     async def _put_away(self, session: str) -> None:
         await storage.call(lambda: self._save(session, DocumentUpdate.objects.filter(session=session).count() > storage.COMPACT_UPDATES))
@@ -345,42 +369,6 @@ def _rotate(session: str, link: str, keep: str | None) -> Session:
 def _update_participant(session: str, participant: str, **changes: object) -> None:
     if not Participant.objects.filter(session=session, pk=participant, removed=False).update(**changes):
         raise KeyError(participant)
-
-
-class Deliveries:
-    """Runs what a commit has to say on the loop, some of it each turn: keystrokes do not wait for a hundred rooms' acknowledgements."""
-
-    SLICE = 8
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._calls: deque[Callable[[], None]] = deque()
-
-    def take(self, calls: list[Callable[[], None]]) -> None:
-        """From any thread."""
-        _soon(self._loop, self._add, calls)
-
-    def _add(self, calls: list[Callable[[], None]]) -> None:
-        busy = bool(self._calls)
-        self._calls.extend(calls)
-        if not busy:
-            self._run()
-
-    def _run(self) -> None:
-        for _ in range(min(self.SLICE, len(self._calls))):
-            try:
-                self._calls.popleft()()
-            except Exception:
-                log.exception("A commit could not be told of")
-        if self._calls:
-            self._loop.call_soon(self._run)
-
-
-def _soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    try:
-        loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:
-        log.warning("The loop has ended before it could be told")
 
 
 _current: list[Rooms] = []

@@ -149,6 +149,9 @@ class Writer:
         connections.close_all()
 
     def _run(self, call: _Call) -> None:
+        # Whoever waited may have gone: setting the result of a cancelled future would raise.
+        if not call.future.set_running_or_notify_cancel():
+            return None
         if self._failing and not call.kept:
             return call.future.set_exception(Unwritable())
         try:
@@ -167,15 +170,18 @@ class Writer:
             log.warning("The connection to the database was lost: %s", fault)
             return _in_transaction(function)
 
-    def _insist(self, function: Callable[[], T]) -> T:
+    def _insist(self, function: Callable[[], T], *, whatever: bool = False) -> T:
+        """Until it is done. ``whatever``: also where the fault is not the database's."""
         result = None
         for attempt in itertools.count():
             try:
                 result = _in_transaction(function)
                 break
-            except (IntegrityError, DataError):
+            except IntegrityError:
                 raise
-            except (DatabaseError, InterfaceError) as fault:
+            except Exception as fault:
+                if not whatever and (isinstance(fault, DataError) or not isinstance(fault, DatabaseError | InterfaceError)):
+                    raise
                 # The server restarts, the disk is full, somebody holds a lock, a restore has not come to this table yet.
                 log.error("The database cannot be written (attempt %d): %s", attempt + 1, fault)
                 if not self._failing:
@@ -199,7 +205,7 @@ class Writer:
 
         while True:
             try:
-                self._insist(insert)
+                self._insist(insert, whatever=True)
                 break
             except IntegrityError:
                 # A session was deleted meanwhile; the others' edits are written all the same.
@@ -218,7 +224,7 @@ writer = Writer()
 
 
 async def call(function: Callable[[], T]) -> T:
-    """Runs a function that writes on the writer thread, from the loop."""
+    """Runs a function that writes on the writer thread, from the loop. Cancelled, it is done if it has begun, and not at all if it has not."""
     return await asyncio.wrap_future(writer.call(function))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -143,6 +146,48 @@ async def test_the_removed_are_out_at_once(server: Server) -> None:
         await host.call("DELETE", f"/participants/{me}", expect=204)
         await ada.wait(lambda: ada.closed)
         assert ada.closed == protocol.FORBIDDEN.code
+
+
+async def leave(server: Server, session: dict[str, Any], request: str, after_s: float) -> None:
+    """Asks by the host's token, and goes without waiting for the answer."""
+    host, port = server.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"{request} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {session['tokens']['host']}\r\n\r\n".encode())
+    await writer.drain()
+    await asyncio.sleep(after_s)
+    writer.transport.abort()
+
+
+async def test_who_asks_and_goes_holds_nobody_up(server: Server) -> None:
+    session = server.session(("a.txt", ""))
+    async with join(server, session) as ada:
+        await ada.ready("a.txt")
+        for number in range(60):
+            # The writer has just written, and takes the next a moment later.
+            with ada.doc.transaction():
+                ada.text_of("a.txt").insert(0, "x")
+            await leave(server, session, f"GET /api/sessions/{session['id']}/history", number % 20 / 1000)
+        await ada.all_saved()
+    server.session()
+
+
+async def test_what_a_host_decides_is_done_whole_also_where_they_leave(server: Server) -> None:
+    session = server.session()
+    host = Host(server, session)
+    async with AsyncExitStack() as stack:
+        people = {}
+        for number in range(20):
+            person = await stack.enter_async_context(join(server, session, name=f"P{number}"))
+            people[(await person.message("welcome"))["participant"]] = person
+        for number, participant in enumerate(people):
+            await leave(server, session, f"DELETE /api/sessions/{session['id']}/participants/{participant}", number / 500)
+        # Behind all of them in the writer's queue.
+        await host.call("PATCH", "", title="after")
+        here = {known["participant"] for known in (await host.call("GET", "/participants"))["participants"]}
+        for participant, person in people.items():
+            if participant not in here:
+                await person.wait(lambda person=person: person.closed == protocol.FORBIDDEN.code)
+        assert len(here) < len(people)
 
 
 @pytest.mark.parametrize("way", ["removed", "demoted", "link replaced"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import DataError
 
 from editor import history, storage
 from editor.document import EMPTY_UPDATE
@@ -45,6 +46,53 @@ def test_what_comes_while_it_closes_is_written_by_one_thread(writer: Writer) -> 
         writer.close()
         assert [call.result(10) for call in calls] == [1] * 6
     assert max(most) == 1
+
+
+def test_who_asks_and_goes_holds_nobody_up(writer: Writer) -> None:
+    """A request is cancelled when its browser leaves."""
+    begun, go = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def first() -> None:
+        begun.set()
+        assert go.wait(10)
+        done.append("first")
+
+    running = writer.call(first)
+    assert begun.wait(10)
+    assert not running.cancel()
+    gone = writer.call(lambda: done.append("gone"))
+    assert gone.cancel()
+    go.set()
+    after = writer.call(lambda: done.append("after"))
+    assert (running.result(10), after.result(10)) == (None, None)
+    writer.close()
+    assert done == ["first", "after"]
+
+
+def test_text_waits_whatever_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = [MemoryError(), RuntimeError("what nobody foresaw"), DataError("nor this")]
+    failing: list[bool] = []
+    told: list[BaseException | None] = []
+    written = threading.Event()
+
+    def run(function: Callable[[], Any]) -> None:
+        if faults:
+            raise faults.pop(0)
+
+    monkeypatch.setattr(storage, "_in_transaction", run)
+    monkeypatch.setattr(storage, "RETRY_S", (0.01,))
+    writer = Writer()
+    writer.on_failing = lambda now, message: failing.append(now)
+
+    def done(fault: BaseException | None) -> None:
+        told.append(fault)
+        written.set()
+
+    writer.append("session", b"text", done)
+    assert written.wait(10)
+    writer.close()
+    assert (told, failing, faults) == ([None], [True, False], [])
 
 
 def test_a_compaction_between_two_reads_leaves_no_hole(monkeypatch: pytest.MonkeyPatch) -> None:
