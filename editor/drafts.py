@@ -172,13 +172,14 @@ class Drafts:
         draft.replies.ask()
 
     def _close(self, draft: Draft) -> None:
+        # First of all: a draft that was given up late can make the pace pause, and that drops all that there are.
+        if self._drafts.get(draft.by.id) is draft:
+            del self._drafts[draft.by.id]
+        draft.unwatch()
         if not draft.done:
             draft.done = True
             draft.replies.stop()
             self._pace.given_up((time.monotonic() - draft.asked) * 1000, len(draft.tasks))
-        draft.unwatch()
-        if self._drafts.get(draft.by.id) is draft:
-            del self._drafts[draft.by.id]
 
     def _too_slow(self, draft: Draft) -> None:
         if not draft.done:

@@ -10,6 +10,7 @@ import pytest
 
 from editor import storage
 from editor.members import Member
+from editor.pace import FEWEST
 from editor.protocol import ProtocolError
 from editor.queue import Queue
 from editor.variants import SHOW_S
@@ -296,6 +297,23 @@ async def test_variants_of_several_places_are_taken_as_one_run_around_what_peopl
     at.runs.keep(ada, run, 0)
     assert at.text == before.replace("hail", "hi")
     assert "1 of 2 places changed. Line 1: It made no sense." in at.heard("ada", "run.finished")[-1]["reason"]
+
+
+async def test_who_leaves_a_draft_that_makes_all_pause_is_gone_all_the_same(engine: Puppet) -> None:
+    at = table(engine)
+    ada, grace = at.person("ada"), at.person("grace")
+    pace = at.runs.drafts._pace
+    for _ in range(FEWEST - 1):
+        pace.took(pace.bound_ms + 1)
+    typed(at, ada, WANTED)
+    typed(at, grace, WANTED)
+    first, second = engine.asked
+    # From here on every draft has been too slow.
+    pace.bound_ms = 0.0
+    at.room.leave(ada)
+    at.runs.drafts.left(ada.person)
+    assert pace.paused and engine.stopped == [first, second]
+    assert sorted(message["participant"] for message in at.heard("grace", "draft.gone")) == ["ada", "grace"]
 
 
 async def test_a_draft_whose_file_goes_keeps_nobody_out(engine: Puppet) -> None:
