@@ -251,6 +251,19 @@ async def join(server: Server, session: dict[str, Any], link: str = "edit", name
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def leave(server: Server, session: dict[str, Any], request: str, after_s: float) -> None:
+    """Asks as the host, and goes without waiting for the answer. ``request``: its method, and its path behind the session's."""
+    host, port = server.url.removeprefix("http://").split(":")
+    method, _, path = request.partition(" ")
+    body = '{"drafts":true}' if method == "PATCH" else ""
+    head = f"{method} /api/sessions/{session['id']}{path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {len(body)}\r\n"
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"{head}Authorization: Bearer {session['tokens']['host']}\r\n\r\n{body}".encode())
+    await writer.drain()
+    await asyncio.sleep(after_s)
+    writer.transport.abort()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With the embedded model."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +11,7 @@ from django.conf import settings
 
 from editor import protocol, views
 from editor.http import Refused
-from tests.conftest import Server, bearer, join, writes_on
+from tests.conftest import Server, bearer, join, leave, writes_on
 
 
 @pytest.mark.parametrize(
@@ -148,16 +146,6 @@ async def test_the_removed_are_out_at_once(server: Server) -> None:
         assert ada.closed == protocol.FORBIDDEN.code
 
 
-async def leave(server: Server, session: dict[str, Any], request: str, after_s: float) -> None:
-    """Asks by the host's token, and goes without waiting for the answer."""
-    host, port = server.url.removeprefix("http://").split(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"{request} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {session['tokens']['host']}\r\n\r\n".encode())
-    await writer.drain()
-    await asyncio.sleep(after_s)
-    writer.transport.abort()
-
-
 async def test_who_asks_and_goes_holds_nobody_up(server: Server) -> None:
     session = server.session(("a.txt", ""))
     async with join(server, session) as ada:
@@ -166,7 +154,7 @@ async def test_who_asks_and_goes_holds_nobody_up(server: Server) -> None:
             # The writer has just written, and takes the next a moment later.
             with ada.doc.transaction():
                 ada.text_of("a.txt").insert(0, "x")
-            await leave(server, session, f"GET /api/sessions/{session['id']}/history", number % 20 / 1000)
+            await leave(server, session, "GET /history", number % 20 / 1000)
         await ada.all_saved()
     server.session()
 
@@ -180,7 +168,7 @@ async def test_what_a_host_decides_is_done_whole_also_where_they_leave(server: S
             person = await stack.enter_async_context(join(server, session, name=f"P{number}"))
             people[(await person.message("welcome"))["participant"]] = person
         for number, participant in enumerate(people):
-            await leave(server, session, f"DELETE /api/sessions/{session['id']}/participants/{participant}", number / 500)
+            await leave(server, session, f"DELETE /participants/{participant}", number / 100)
         # Behind all of them in the writer's queue.
         await host.call("PATCH", "", title="after")
         here = {known["participant"] for known in (await host.call("GET", "/participants"))["participants"]}
